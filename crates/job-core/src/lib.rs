@@ -1,0 +1,29 @@
+//! The words and rules of the domain, as pure functions.
+//!
+//! Whatever decides something about a job lives here: what a status may become, which job is claimed next, when a
+//! lost run is tried again, what is left after a crash, what retention removes, which URL belongs to which API. The
+//! other crates load files, ask this one, and apply its answer.
+//!
+//! Nothing here opens a file or a socket, asks a clock or waits: the time is an argument, random bits are arguments.
+//!
+//! In reading order:
+//! - [`ids`], [`date`]: the names of things, parsed once at the edge.
+//! - [`status`], [`entry`], [`queue`]: a job's state, its line in the index, the index.
+//! - [`catalog`], [`route`]: which APIs there are, and which URL means which.
+//! - [`claim`], [`lease`], [`liveness`]: who runs a job, and how a dead worker's job is taken over.
+//! - [`files`]: request, receipt, progress and heartbeat as they stand in the shared folder.
+//! - [`recovery`], [`retention`]: what a crash left behind, and what may go.
+
+pub mod catalog;
+pub mod claim;
+pub mod date;
+pub mod entry;
+pub mod files;
+pub mod ids;
+pub mod lease;
+pub mod liveness;
+pub mod queue;
+pub mod recovery;
+pub mod retention;
+pub mod route;
+pub mod status;

@@ -1,0 +1,202 @@
+//! The index while it is locked. What may be done only under the lock is a method of the guard, or takes one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_core::date::Date;
+use job_core::queue::Queue;
+
+use crate::dir::Kind;
+use crate::error::{Because, FolderError};
+use crate::folder::{Generation, SharedFolder, Stamp, read_all};
+use crate::index::{Damage, Document, INDEX, PREVIOUS, Parsed};
+use crate::lock::Held;
+use crate::recover;
+
+/// The locked index. Changes take effect with [`Guard::commit`]; dropped without it, they never were.
+#[derive(Debug)]
+pub(crate) struct Guard<'a> {
+    pub(crate) folder: &'a SharedFolder,
+    /// The time at which its holder acts.
+    pub(crate) now: Date,
+    before: Document,
+    after: Option<Document>,
+    /// Whether the index on the disk is worth being kept as the last good generation.
+    keep_previous: bool,
+    held: Held<'a>,
+}
+
+impl<'a> Guard<'a> {
+    /// Takes the lock within `patience`, and loads the index. A damaged one is rebuilt from its last good generation
+    /// and the facts before anybody sees it.
+    pub(crate) fn take(
+        folder: &'a SharedFolder,
+        now: Date,
+        patience: Duration,
+    ) -> Result<Self, FolderError> {
+        let held = folder.lock.take(&folder.dirs.request, patience)?;
+        let mut guard = Guard {
+            folder,
+            now,
+            before: Document::default(),
+            after: None,
+            keep_previous: true,
+            held,
+        };
+        match guard.load()? {
+            Loaded::Sound(document) => guard.before = document,
+            Loaded::Changed(document) => {
+                guard.after = Some(document);
+                guard.save()?;
+            }
+            Loaded::Lost(document) => {
+                guard.keep_previous = false;
+                guard.after = Some(document);
+                recover::settle_all(&mut guard)?;
+                guard.save()?;
+            }
+        }
+        Ok(guard)
+    }
+
+    /// The jobs.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.after.as_ref().unwrap_or(&self.before).queue
+    }
+
+    /// The jobs, to be changed.
+    pub(crate) fn queue_mut(&mut self) -> &mut Queue {
+        &mut self.after.get_or_insert_with(|| self.before.clone()).queue
+    }
+
+    /// Makes the changes take effect, and releases the lock. Whatever fails leaves the index as it was.
+    pub(crate) fn commit(mut self) -> Result<(), FolderError> {
+        self.save()
+    }
+
+    /// Makes the changes take effect, and keeps the lock.
+    pub(crate) fn save(&mut self) -> Result<(), FolderError> {
+        let Some(after) = self.after.take() else {
+            return Ok(());
+        };
+        let request = &self.folder.dirs.request;
+        let temporary = request.write(Kind::Record, after.to_text().as_bytes())?;
+        if self.folder.sync_index {
+            temporary.sync()?;
+        }
+        if self.keep_previous {
+            request.link_over(INDEX, PREVIOUS)?;
+        }
+        let file = temporary.replace_and_keep(INDEX)?;
+        self.keep_previous = true;
+        self.before = after.with_lines();
+        let stamp = Stamp::of(&file).because("look at", &request.at(INDEX))?;
+        self.folder.remember(Arc::new(Generation {
+            stamp,
+            document: self.before.clone(),
+            _file: file,
+        }));
+        tracing::trace!(
+            jobs = self.queue().len(),
+            held_us = self.held.since().elapsed().as_micros(),
+            "index committed"
+        );
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Loaded, FolderError> {
+        let request = &self.folder.dirs.request;
+        let path = request.at(INDEX);
+        let file = match request.open_file(INDEX) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(Loaded::Lost(self.previous())),
+            Err(error) if is_in_the_way(&error) => {
+                self.folder.put_aside(
+                    request,
+                    INDEX,
+                    &format!("in place of the index: {error}"),
+                    self.now,
+                )?;
+                return Ok(Loaded::Lost(self.previous()));
+            }
+            Err(error) => return Err(error),
+        };
+        let stamp = Stamp::of(&file).because("look at", &path)?;
+        let cached = self.folder.cached();
+        if let Some(generation) = cached
+            .as_ref()
+            .filter(|generation| generation.stamp == stamp)
+        {
+            return Ok(Loaded::Sound(generation.document.clone()));
+        }
+        let parsed = match read_all(&file) {
+            Ok(text) => Document::parse(
+                &text,
+                cached.as_deref().map(|generation| &generation.document),
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                Err(Damage(error.to_string()))
+            }
+            Err(error) => return Err(error).because("read", &path),
+        };
+        match parsed {
+            Ok(Parsed { document, bad }) if bad.is_empty() => {
+                let generation = Generation {
+                    stamp,
+                    document: document.clone(),
+                    _file: file,
+                };
+                self.folder.remember(Arc::new(generation));
+                Ok(Loaded::Sound(document))
+            }
+            Ok(Parsed { document, bad }) => {
+                for (text, reason) in bad {
+                    self.folder
+                        .put_text_aside("entry.json", &text, &reason, self.now)?;
+                }
+                Ok(Loaded::Changed(document))
+            }
+            Err(damage) => {
+                self.folder
+                    .put_aside(request, INDEX, &damage.to_string(), self.now)?;
+                Ok(Loaded::Lost(self.previous()))
+            }
+        }
+    }
+
+    /// The last good generation, or an empty one: the facts fill it up.
+    fn previous(&self) -> Document {
+        let text = self
+            .folder
+            .dirs
+            .request
+            .read(PREVIOUS, crate::index::SIZE_LIMIT);
+        let parsed = text
+            .ok()
+            .flatten()
+            .and_then(|text| Document::parse(&text, None).ok());
+        parsed.map(|parsed| parsed.document).unwrap_or_default()
+    }
+}
+
+enum Loaded {
+    /// It stands in the file like this.
+    Sound(Document),
+    /// Entries were left out of it.
+    Changed(Document),
+    /// There is none: this is what the last good generation had.
+    Lost(Document),
+}
+
+/// Whether something that is no readable plain file stands where the index is due; other trouble may pass by itself.
+fn is_in_the_way(error: &FolderError) -> bool {
+    use std::io::ErrorKind;
+    let FolderError::Io { source, .. } = error else {
+        return false;
+    };
+    let link = source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    link || matches!(
+        source.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::InvalidInput
+    )
+}

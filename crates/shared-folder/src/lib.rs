@@ -1,0 +1,44 @@
+//! The only code that touches the shared folder.
+//!
+//! A job's life stands in facts: a request, a response, a receipt, each published once and made durable. The index
+//! `request/status.json` puts them in order and can always be rebuilt from them. Whoever changes the index holds its
+//! lock; whoever reads needs none. What is to be done is decided by `job-core`; this crate loads, asks and commits.
+//!
+//! In the order of a job's life:
+//! - [`folder`]: opening the folder, and the lock-free view of its jobs.
+//! - [`submit`]: requests become jobs, many in one commit.
+//! - [`claim`]: a worker takes a job, and says that it lives ([`heartbeat`]).
+//! - [`finish`]: a run ends: done, failed, canceled, given back or to be tried again.
+//! - [`recover`]: what a crash left behind is settled, a dead worker's job rescued.
+//! - [`retain`]: what ended long ago goes.
+//!
+//! Beside it: [`catalog`] (which APIs there are), [`watch`] (hints that something changed), [`self_test`] (does the
+//! volume carry the protocol), and the trouble that all of them may have ([`FolderError`]).
+//!
+//! Underneath, private: `dir` (how files come and go), `lock`, `index` (the text), `guard` (the index while it is
+//! locked), `quarantine`, `space`.
+//!
+//! Everything blocks; call it off the async threads.
+
+pub mod catalog;
+pub mod claim;
+mod dir;
+mod error;
+pub mod finish;
+pub mod folder;
+mod guard;
+pub mod heartbeat;
+mod index;
+mod lock;
+mod quarantine;
+mod random;
+pub mod recover;
+pub mod retain;
+pub mod self_test;
+mod space;
+pub mod submit;
+pub mod watch;
+
+pub use error::{FolderError, Holder};
+pub use folder::{JobView, Options, SharedFolder};
+pub use random::job_id;
