@@ -3,12 +3,13 @@
 //! Only the run whose token stands in the index may end the job; whatever comes later goes to `quarantine/late/`.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use job_core::catalog::Limits;
 use job_core::date::Date;
 use job_core::entry::Entry;
-use job_core::files::{Digests, Receipt};
+use job_core::files::{Digests, Progress, Receipt};
 use job_core::ids::JobId;
 use job_core::lease::{Lease, RunEnd};
 use job_core::liveness::Run;
@@ -197,6 +198,38 @@ impl SharedFolder {
         now: Date,
     ) -> Result<Ended, FolderError> {
         self.make_pending(job, RunEnd::Failed(reason), now)
+    }
+
+    /// The run was lost although its worker lives: its supervisor is gone. The job waits again, or has failed where
+    /// its API allows no more losses.
+    ///
+    /// # Errors
+    /// As for [`SharedFolder::finish_done`].
+    pub fn lose(&self, job: &ClaimedJob, limits: &Limits, now: Date) -> Result<Ended, FolderError> {
+        let lost = job.lease.clone().ended(Some(job.token), RunEnd::Lost, now);
+        match lost.failure_by_loss(limits) {
+            Some(failure) => self.finish_failed(job, &failure, &Measured::default(), now),
+            None => self.make_pending(job, RunEnd::Lost, now),
+        }
+    }
+
+    /// Shows how far a run is.
+    ///
+    /// # Errors
+    /// Where the file cannot be replaced; nothing depends on it.
+    pub fn show_progress(&self, uuid: JobId, progress: &Progress) -> Result<(), FolderError> {
+        let text = serde_json::to_vec(progress).expect("progress always serializes");
+        self.dirs.progress.replace(&format!("{uuid}.json"), &text)
+    }
+
+    /// Makes the file that takes what a job's script writes to stderr, where there is none yet, and tells where it is.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn log_file(&self, uuid: JobId) -> Result<PathBuf, FolderError> {
+        let name = format!("{uuid}.log");
+        self.dirs.log.touch(&name, Kind::Record)?;
+        Ok(self.dirs.log.at(&name))
     }
 
     fn make_pending(&self, job: &ClaimedJob, end: RunEnd, now: Date) -> Result<Ended, FolderError> {

@@ -134,12 +134,29 @@ pub struct JobView {
     pub jobs_before: Option<usize>,
 }
 
+impl JobView {
+    /// A job that was just accepted.
+    pub fn pending(entry: Entry) -> Self {
+        JobView {
+            entry: Arc::new(entry),
+            state: State::Pending,
+            receipt: None,
+            lease: None,
+            progress: None,
+            cancel_requested: false,
+            jobs_before: None,
+        }
+    }
+}
+
 impl SharedFolder {
     /// Opens a folder, which is made where it is missing.
     ///
     /// # Errors
     /// Where a folder or the lock's file can be neither opened nor made.
     pub fn open(root: &Path, options: Options) -> Result<Self, FolderError> {
+        // Absolute, so that messages and the kernel's events name the same path wherever a process was started.
+        let root = &std::path::absolute(root).because("find", root)?;
         if let Some(parent) = root.parent() {
             std::fs::create_dir_all(parent).because("make folder", parent)?;
         }

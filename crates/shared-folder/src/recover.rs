@@ -10,7 +10,7 @@ use std::time::Duration;
 use job_core::catalog::Catalog;
 use job_core::date::Date;
 use job_core::entry::Entry;
-use job_core::files::Receipt;
+use job_core::files::{Heartbeat, Receipt};
 use job_core::ids::{ApiName, JobId, WorkerId};
 use job_core::lease::{Beat, Lease, RunEnd};
 use job_core::liveness::{Liveness, Run};
@@ -36,23 +36,34 @@ const TEMPORARY_AGE: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 const FORGET_WORKER: Duration = Duration::from_secs(3600);
 
 /// One process's look at the folder, again and again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sweeper {
+    duty: Duty,
+    beat: Beat,
     liveness: Liveness,
 }
 
-/// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Jobs whose index entry was brought in line with their facts.
-    pub settled: usize,
-    /// Workers that live, as far as this process can tell.
-    pub workers_alive: usize,
+/// What a sweeper does about jobs whose worker is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    /// It takes them back.
+    Rescue,
+    /// It leaves them to the workers, and settles only what has ended.
+    Settle,
 }
 
 impl Sweeper {
-    /// Looks once: settles what is not in order, rescues what lost its worker (where `beat` says how long to wait),
-    /// and clears away what nobody needs. `clock` is this process's monotonic time.
+    /// A sweeper that has seen nothing yet.
+    pub fn new(duty: Duty, beat: Beat) -> Self {
+        Sweeper {
+            duty,
+            beat,
+            liveness: Liveness::default(),
+        }
+    }
+
+    /// Looks once: settles what is not in order, rescues what lost its worker where that is its duty, and clears away
+    /// what nobody needs. `clock` is this process's monotonic time. Returns how many jobs were settled.
     ///
     /// # Errors
     /// [`FolderError::Busy`] or trouble with the volume; the next sweep does what this one did not.
@@ -60,38 +71,26 @@ impl Sweeper {
         &mut self,
         folder: &SharedFolder,
         catalog: &Catalog,
-        beat: Option<Beat>,
         now: Date,
         clock: Duration,
-    ) -> Result<Swept, FolderError> {
+    ) -> Result<usize, FolderError> {
         let queue = folder.queue()?;
         let heartbeats = folder.heartbeats()?;
         self.liveness.observe(&heartbeats, &queue, clock);
-        let patience = beat.map_or(Duration::MAX, |beat| beat.lease);
         let observer = Observer {
-            alive: Some((&self.liveness, patience, clock)),
+            alive: Some((&self.liveness, self.beat.lease, clock)),
             gone: heartbeat::gone_from_this_machine(folder, &heartbeats),
             catalog: Some(catalog),
         };
-        let suspects = observer.suspects(folder, &queue, beat.is_some(), now)?;
-        let mut swept = Swept {
-            settled: 0,
-            workers_alive: 0,
-        };
+        let suspects = observer.suspects(folder, &queue, self.duty, now)?;
+        let mut settled = 0;
         for batch in suspects.chunks(BATCH) {
             let mut guard = folder.lock(now)?;
             for uuid in batch {
-                swept.settled += usize::from(settle_job(&mut guard, *uuid, &observer)?);
+                settled += usize::from(settle_job(&mut guard, *uuid, &observer)?);
             }
             guard.commit()?;
         }
-        let lives = |worker: &WorkerId| {
-            !observer.gone.contains(worker)
-                && self
-                    .liveness
-                    .is_alive(worker, patience.min(Duration::from_secs(60)), clock)
-        };
-        swept.workers_alive = heartbeats.iter().filter(|beat| lives(&beat.worker)).count();
         for beat in &heartbeats {
             if observer.gone.contains(&beat.worker)
                 || !self.liveness.is_alive(&beat.worker, FORGET_WORKER, clock)
@@ -101,7 +100,26 @@ impl Sweeper {
         }
         remove_old_temporaries(folder, now)?;
         folder.keep_reserve()?;
-        Ok(swept)
+        Ok(settled)
+    }
+
+    /// The workers that live, as far as this process can tell.
+    ///
+    /// # Errors
+    /// Where index or heartbeats cannot be read.
+    pub fn living_workers(
+        &mut self,
+        folder: &SharedFolder,
+        clock: Duration,
+    ) -> Result<Vec<Heartbeat>, FolderError> {
+        let mut heartbeats = folder.heartbeats()?;
+        self.liveness.observe(&heartbeats, &folder.queue()?, clock);
+        let gone = heartbeat::gone_from_this_machine(folder, &heartbeats);
+        heartbeats.retain(|beat| {
+            !gone.contains(&beat.worker)
+                && self.liveness.is_alive(&beat.worker, self.beat.lease, clock)
+        });
+        Ok(heartbeats)
     }
 }
 
@@ -132,7 +150,7 @@ pub(crate) fn settle_now(folder: &SharedFolder, uuid: JobId, now: Date) -> Resul
 /// Settles everything that is not in order; running jobs are left to their workers.
 pub(crate) fn settle_all(guard: &mut Guard<'_>) -> Result<usize, FolderError> {
     let observer = Observer::nobody();
-    let suspects = observer.suspects(guard.folder, guard.queue(), false, guard.now)?;
+    let suspects = observer.suspects(guard.folder, guard.queue(), Duty::Settle, guard.now)?;
     let mut settled = 0;
     for uuid in suspects {
         settled += usize::from(settle_job(guard, uuid, &observer)?);
@@ -206,7 +224,7 @@ impl Observer<'_> {
         &self,
         folder: &SharedFolder,
         queue: &Queue,
-        rescue: bool,
+        duty: Duty,
         now: Date,
     ) -> Result<Vec<JobId>, FolderError> {
         let ids = |dir: &Dir| -> Result<HashSet<JobId>, FolderError> {
@@ -233,7 +251,7 @@ impl Observer<'_> {
                 Status::Processing => {
                     requests.contains(uuid)
                         && !ended
-                        && !(rescue && self.owner(folder, entry)? == Owner::Dead)
+                        && !(duty == Duty::Rescue && self.owner(folder, entry)? == Owner::Dead)
                 }
                 _ => receipts.contains(uuid),
             };
@@ -478,7 +496,7 @@ fn judge_response(folder: &SharedFolder, file: &str) -> Result<ResponseFact, Fol
         return Ok(ResponseFact::Broken);
     };
     let valid = std::str::from_utf8(&bytes)
-        .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
+        .is_ok_and(|text| serde_json::from_str::<serde_json::Value>(text).is_ok());
     Ok(if valid {
         ResponseFact::Valid
     } else {

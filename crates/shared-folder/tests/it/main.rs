@@ -1,6 +1,9 @@
 //! The life of a job in a real folder on a real disk.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 mod contention;
 mod life;

@@ -8,7 +8,7 @@ use job_core::lease::Beat;
 use job_core::status::{State, Status};
 use shared_folder::claim::ClaimedJob;
 use shared_folder::heartbeat::Presence;
-use shared_folder::recover::{Sweeper, settle_at_start};
+use shared_folder::recover::{Duty, Sweeper, settle_at_start};
 
 use crate::support::{Site, at, worker};
 
@@ -24,12 +24,10 @@ fn sweep(site: &Site, sweeper: &mut Sweeper, second: u64) -> usize {
         .run_once(
             &site.folder,
             &Catalog::default(),
-            Some(BEAT),
             now,
             Duration::from_secs(second),
         )
         .unwrap()
-        .settled
 }
 
 fn beat(by: u128, counter: u64, jobs: &[&ClaimedJob]) -> Heartbeat {
@@ -59,7 +57,7 @@ fn a_job_is_rescued_once_its_worker_was_silent_for_a_lease() {
     let uuid = site.submit("soc", 0);
     let presence = Presence::announce(site.folder.clone(), worker(1)).unwrap();
     let job = site.claim(1, 0);
-    let mut sweeper = Sweeper::default();
+    let mut sweeper = Sweeper::new(Duty::Rescue, BEAT);
     for second in (0..=60).step_by(15) {
         presence.beat(&beat(1, second, &[&job])).unwrap();
         assert_eq!(sweep(&site, &mut sweeper, second), 0);
@@ -85,7 +83,7 @@ fn a_process_of_this_machine_that_has_ended_is_not_waited_for() {
     let presence = Presence::announce(site.folder.clone(), worker(1)).unwrap();
     let job = site.claim(1, 0);
     presence.beat(&beat(1, 1, &[&job])).unwrap();
-    let mut sweeper = Sweeper::default();
+    let mut sweeper = Sweeper::new(Duty::Rescue, BEAT);
     assert_eq!(sweep(&site, &mut sweeper, 1), 0);
     // The kernel closes a dead process's files; nothing else tells of it.
     drop(presence);
@@ -98,7 +96,7 @@ fn a_process_of_this_machine_that_has_ended_is_not_waited_for() {
 fn a_job_fails_when_its_workers_died_as_often_as_is_allowed() {
     let site = Site::new();
     let uuid = site.submit("soc", 0);
-    let mut sweeper = Sweeper::default();
+    let mut sweeper = Sweeper::new(Duty::Rescue, BEAT);
     for n in 1..=3 {
         let start = u64::try_from(n).unwrap() * 1000;
         site.claim(n, i64::try_from(start).unwrap());

@@ -1,0 +1,163 @@
+//! One table finds who answers. Every answer gets its request id, and nothing is guessed from its content.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use job_core::route::{Lookup, Target};
+use percent_encoding::percent_decode_str;
+use uuid::Uuid;
+
+use crate::endpoint::Endpoint;
+use crate::problem::{Kind, Problem};
+use crate::service::State;
+use crate::site::Site;
+use crate::{health, problem_page, v1};
+
+/// Names the request in answers and logs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request on its way to its endpoint.
+#[derive(Debug)]
+pub struct Context {
+    /// What all requests share.
+    pub state: web::Data<State>,
+    /// The APIs and routes as they were when it came.
+    pub site: Arc<Site>,
+    /// The request.
+    pub request: HttpRequest,
+    /// The values of the route's parameters, decoded.
+    pub parameters: Vec<(String, String)>,
+    /// The request's own id.
+    pub id: Uuid,
+}
+
+impl Context {
+    /// The value of a parameter that the route has.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.parameters
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    /// A header's value as text; nothing where it is missing or no text.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.request.headers().get(name)?.to_str().ok()
+    }
+}
+
+/// Answers a request.
+pub async fn dispatch(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> HttpResponse {
+    let id = Uuid::now_v7();
+    let site = state.site.borrow().clone();
+    let path = request.path().to_owned();
+    let method = request.method().clone();
+    let context = Context {
+        state,
+        site,
+        request,
+        parameters: Vec::new(),
+        id,
+    };
+    let mut answer = answer(context, payload, &path)
+        .await
+        .unwrap_or_else(|problem| problem.answer(id));
+    let headers = answer.headers_mut();
+    headers.insert(
+        REQUEST_ID,
+        HeaderValue::from_str(&id.to_string()).expect("a UUID is a header's value"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
+    answer
+}
+
+async fn answer(
+    mut context: Context,
+    payload: web::Payload,
+    path: &str,
+) -> Result<HttpResponse, Problem> {
+    let segments =
+        segments(path).ok_or_else(|| Kind::NotFound.problem("there is nothing at this URL"))?;
+    let method = context.request.method().clone();
+    // Whoever may GET may ask for the head alone; the server leaves the body out.
+    let looked_up = if method == Method::HEAD {
+        Method::GET
+    } else {
+        method.clone()
+    };
+    let site = context.site.clone();
+    match site.routes.find(looked_up.as_str(), &segments) {
+        Lookup::Found(route, parameters) => {
+            context.parameters = parameters;
+            match &route.target {
+                Target::Submit(api) => {
+                    v1::jobs::submit::own_route(context, payload, api.clone()).await
+                }
+                Target::BuiltIn => match Endpoint::of(route) {
+                    Some(endpoint) => call(endpoint, context, payload).await,
+                    None => Err(Kind::NotFound.problem("there is nothing at this URL")),
+                },
+            }
+        }
+        Lookup::OtherMethods(methods) => {
+            let mut allowed: Vec<&str> = methods.into_iter().chain(["OPTIONS"]).collect();
+            if allowed.contains(&"GET") {
+                allowed.push("HEAD");
+            }
+            allowed.sort_unstable();
+            let allow = (header::ALLOW, allowed.join(", "));
+            if method == Method::OPTIONS {
+                return Ok(HttpResponse::build(StatusCode::NO_CONTENT)
+                    .insert_header(allow)
+                    .finish());
+            }
+            let detail = format!("this URL answers {}", allow.1);
+            Err(Kind::MethodNotAllowed
+                .problem(detail)
+                .with_header(allow.0, &allow.1))
+        }
+        Lookup::Nothing => Err(Kind::NotFound.problem("there is nothing at this URL")),
+    }
+}
+
+async fn call(
+    endpoint: Endpoint,
+    context: Context,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    match endpoint {
+        Endpoint::Submit => v1::jobs::submit::by_name(context, payload).await,
+        Endpoint::List => v1::jobs::list::list(context).await,
+        Endpoint::Job | Endpoint::JobAlias => v1::jobs::job::job(context).await,
+        Endpoint::Cancel => v1::jobs::cancel::cancel(context).await,
+        Endpoint::Result => v1::jobs::result::result(context).await,
+        Endpoint::Log => v1::jobs::log::log(context).await,
+        Endpoint::Apis => v1::apis::apis(context).await,
+        Endpoint::Healthz => Ok(health::healthz()),
+        Endpoint::Readyz => health::readyz(context).await,
+        Endpoint::ProblemPage => problem_page::page(&context),
+    }
+}
+
+/// The path's segments, decoded; nothing where one is no UTF-8.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let rest = path.strip_prefix('/')?;
+    rest.split('/')
+        .map(|segment| {
+            percent_decode_str(segment)
+                .decode_utf8()
+                .ok()
+                .map(Into::into)
+        })
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! `GET /healthz`: is the process alive? `GET /readyz`: can jobs be run?
+
+use std::sync::PoisonError;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use crate::dispatch::Context;
+use crate::problem::{Kind, Problem};
+
+/// Always well: a process that answers is alive.
+pub fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    workers: Vec<ReadyWorker>,
+    apis: usize,
+}
+
+#[derive(Serialize)]
+struct ReadyWorker {
+    worker: job_core::ids::WorkerId,
+    slots: u32,
+    running: usize,
+}
+
+/// Well where the folder can be read and a worker lives.
+///
+/// # Errors
+/// `no-app-server` where no worker lives, or trouble with the folder.
+pub async fn readyz(context: Context) -> Result<HttpResponse, Problem> {
+    let state = context.state.clone();
+    let living = web::block(move || {
+        let mut sweeper = state.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        sweeper.living_workers(&state.folder, state.uptime())
+    });
+    let living = living.await??;
+    if living.is_empty() {
+        let detail = "no worker is alive: jobs are accepted and wait until one is";
+        return Err(Kind::NoAppServer.problem(detail).retry_after(15));
+    }
+    let workers = living.into_iter();
+    let workers = workers.map(|beat| ReadyWorker {
+        worker: beat.worker,
+        slots: beat.slots,
+        running: beat.jobs.len(),
+    });
+    let apis = context.site.catalog.iter().count();
+    Ok(HttpResponse::Ok().json(Ready {
+        status: "ready",
+        workers: workers.collect(),
+        apis,
+    }))
+}

@@ -1,0 +1,261 @@
+//! A job as a client sees it.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use job_core::catalog::{Catalog, Label};
+use job_core::date::Date;
+use job_core::entry::Entry;
+use job_core::ids::{ApiName, JobId, WorkerId};
+use job_core::status::{Failure, State, Status};
+use serde::Serialize;
+use shared_folder::JobView;
+
+use crate::dispatch::Context;
+
+/// A job. What is absent is unknown, or does not apply.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Job {
+    /// The job's id.
+    pub uuid: JobId,
+    /// Its API.
+    pub api: ApiName,
+    /// The API's name for people, in the language that the client prefers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// How far its script is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Its place among the pending jobs: 1 is next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<usize>,
+    /// The number of its latest run; 1 is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// Who runs it, or ran it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerId>,
+    /// When it was submitted.
+    pub request_date: Date,
+    /// When its status or progress changed last.
+    pub updated_date: Date,
+    /// When its latest run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_date: Option<Date>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_date: Option<Date>,
+    /// When a client first fetched its result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieved_date: Option<Date>,
+    /// Until when it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_date: Option<Date>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Whether a client asked for its end, and it has not come yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// Where the rest of it is.
+    pub links: Links,
+}
+
+/// How far a script is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// From 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<f64>,
+    /// What it says about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Where the rest of a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Links {
+    /// The job itself.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// Its result, once it is done.
+    pub result: String,
+    /// What its script wrote to stderr.
+    pub log: String,
+}
+
+impl Job {
+    /// A job with all that the folder knows of it.
+    pub fn new(context: &Context, view: &JobView) -> Self {
+        let receipt = view.receipt.as_ref();
+        let lease = view.lease.as_ref();
+        let progress = view.progress.as_ref();
+        let running = view.state.status() == Status::Processing;
+        let latest = [
+            progress.map(|progress| progress.updated_date),
+            view.state.finished(),
+            lease
+                .and_then(|lease| lease.attempts.last())
+                .map(|run| run.ended_date),
+            lease.filter(|_| running).map(|lease| lease.claimed),
+        ];
+        Job {
+            progress: progress.map(|progress| Progress {
+                percent: progress.percent,
+                message: progress.message.clone(),
+            }),
+            queue_position: view.jobs_before.map(|before| before + 1),
+            attempt: receipt.map_or_else(
+                || lease.map(|lease| lease.attempt),
+                |receipt| receipt.attempt,
+            ),
+            worker: receipt.map_or_else(
+                || lease.filter(|_| running).map(|lease| lease.worker.clone()),
+                |receipt| receipt.worker.clone(),
+            ),
+            started_date: receipt.map_or_else(
+                || lease.filter(|_| running).map(|lease| lease.claimed),
+                |receipt| receipt.started_date,
+            ),
+            updated_date: latest
+                .into_iter()
+                .flatten()
+                .max()
+                .unwrap_or(view.entry.request_date),
+            cancel_requested: view.cancel_requested,
+            ..Job::of_entry(context, &view.entry, &view.state)
+        }
+    }
+
+    /// A job as the index alone knows it, for lists.
+    pub fn of_entry(context: &Context, entry: &Entry, state: &State) -> Self {
+        let finished = state.finished();
+        let this = format!("/api/v1/jobs/{}", entry.uuid);
+        Job {
+            uuid: entry.uuid,
+            api: entry.api.clone(),
+            label: label(context, &context.site.catalog, &entry.api),
+            status: state.status(),
+            progress: None,
+            queue_position: None,
+            attempt: None,
+            worker: None,
+            request_date: entry.request_date,
+            updated_date: finished.unwrap_or(entry.request_date),
+            started_date: None,
+            finished_date: finished,
+            retrieved_date: entry.retrieved_date,
+            expires_date: finished.map(|finished| finished.plus(context.state.config.options.keep)),
+            failure: match state {
+                State::Failed { failure, .. } => failure.clone(),
+                _ => None,
+            },
+            cancel_requested: false,
+            links: Links {
+                result: format!("{this}/result"),
+                log: format!("{this}/log"),
+                this,
+            },
+        }
+    }
+
+    /// Whole seconds after which it is worth asking again.
+    pub fn retry_after(&self) -> u32 {
+        // A job that waits behind many is asked for less often.
+        match self.queue_position {
+            Some(position) => u32::try_from(position).unwrap_or(u32::MAX).clamp(1, 30),
+            None => 1,
+        }
+    }
+
+    /// The weak entity tag: it changes with status, progress, failure and a wish to cancel, not with the place in the
+    /// queue (RFC 9110 section 8.8.3).
+    pub fn etag(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let told = serde_json::to_vec(&(
+            &self.uuid,
+            self.status,
+            &self.progress,
+            &self.failure,
+            self.attempt,
+            self.cancel_requested,
+        ));
+        let digest = Sha256::digest(told.expect("a job always serializes"));
+        let short: String = digest
+            .iter()
+            .take(12)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("W/\"{short}\"")
+    }
+
+    /// The answer that shows it.
+    pub fn answer(&self, mut answer: HttpResponseBuilder) -> HttpResponse {
+        answer
+            .insert_header((header::ETAG, self.etag()))
+            .insert_header((header::CACHE_CONTROL, "no-cache"));
+        if !self.status.is_final() {
+            answer.insert_header((header::RETRY_AFTER, self.retry_after().to_string()));
+        }
+        answer.json(self)
+    }
+}
+
+/// The API's name for people, in the language that the client prefers; Japanese where it says nothing.
+fn label(context: &Context, catalog: &Catalog, api: &ApiName) -> Option<String> {
+    let Label { ja, en } = &catalog.get(api)?.label;
+    let english = context
+        .header(header::ACCEPT_LANGUAGE)
+        .is_some_and(prefers_english);
+    Some(if english { en.clone() } else { ja.clone() })
+}
+
+/// Whether English comes before Japanese in an `Accept-Language` (RFC 9110 section 12.5.4), or anything else does
+/// without Japanese being named at all.
+fn prefers_english(languages: &str) -> bool {
+    let weigh = |range: &str| -> Option<(String, f32)> {
+        let (language, rest) = range.split_once(';').unwrap_or((range, ""));
+        let weight = rest
+            .trim()
+            .strip_prefix("q=")
+            .map_or(Some(1.0), |q| q.parse().ok())?;
+        let primary = language.trim().split('-').next()?.to_lowercase();
+        (weight > 0.0 && !primary.is_empty()).then_some((primary, weight))
+    };
+    let ranges: Vec<_> = languages.split(',').filter_map(weigh).collect();
+    let best = |wanted: &str| {
+        ranges
+            .iter()
+            .filter(|(language, _)| language == wanted)
+            .map(|(_, weight)| *weight)
+            .fold(0.0, f32::max)
+    };
+    let (ja, en) = (best("ja"), best("en"));
+    if ja == 0.0 {
+        ranges.iter().any(|(language, _)| language != "*")
+    } else {
+        en > ja
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefers_english;
+
+    #[test]
+    fn the_label_follows_the_clients_language() {
+        for (languages, english) in [
+            ("ja", false),
+            ("en-US,en;q=0.9,ja;q=0.8", true),
+            ("ja,en;q=0.5", false),
+            ("de", true),
+            ("*", false),
+            ("", false),
+            ("en;q=0", false),
+            ("ja;q=0.2, en;q=0.3", true),
+        ] {
+            assert_eq!(prefers_english(languages), english, "{languages}");
+        }
+    }
+}

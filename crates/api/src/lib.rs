@@ -1,0 +1,28 @@
+//! The HTTP job API: submits jobs, shows how they stand, hands out what they made.
+//!
+//! The way of a request:
+//! - [`service`]: the process, its listener and its end.
+//! - [`dispatch`]: one table finds who answers; every answer gets its request id.
+//! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
+//! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
+//! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
+//!
+//! Underneath: [`body`] and [`strict_json`] (what a client may send), [`job_json`] (what it gets).
+//!
+//! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
+
+pub mod body;
+pub mod config;
+pub mod dispatch;
+pub mod endpoint;
+pub mod health;
+pub mod job_json;
+pub mod problem;
+pub mod problem_page;
+pub mod service;
+pub mod site;
+pub mod strict_json;
+pub mod v1;
+
+pub use config::{Config, Parts};
+pub use service::{Server, run};

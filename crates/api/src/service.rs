@@ -1,0 +1,212 @@
+//! The API's process: its listener, what it does beside answering, and its end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use boot::{Clock, Shutdown};
+use shared_folder::SharedFolder;
+use shared_folder::recover::{Duty, Sweeper, settle_at_start};
+use shared_folder::self_test::self_test;
+use shared_folder::submit::Submitter;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::{Config, Parts};
+use crate::dispatch::dispatch;
+use crate::site::{self, Site};
+
+/// A request's head must be there within this time.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// Between two looks at the catalogs.
+const CATALOG_LOOK: Duration = Duration::from_millis(250);
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct State {
+    /// The settings.
+    pub config: Config,
+    /// The clock.
+    pub clock: Clock,
+    /// The shared folder.
+    pub folder: Arc<SharedFolder>,
+    /// Who appends to the index.
+    pub submitter: Submitter,
+    /// The APIs and routes as they are now.
+    pub site: watch::Receiver<Arc<Site>>,
+    /// What this process knows of the workers.
+    pub sweeper: Mutex<Sweeper>,
+    started: Instant,
+}
+
+/// An API that listens already.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    state: Arc<State>,
+    site: watch::Sender<Arc<Site>>,
+}
+
+/// Runs the API until it is shut down; requests that are under way are answered.
+///
+/// # Errors
+/// As for [`Server::bind`], or where the server ends by itself.
+pub async fn run(config: Config, parts: Parts, shutdown: Shutdown) -> anyhow::Result<()> {
+    let server = tokio::task::spawn_blocking(move || Server::bind(config, &parts)).await??;
+    server.run(shutdown).await
+}
+
+impl Server {
+    /// Opens the folder, brings it in order, and listens.
+    ///
+    /// # Errors
+    /// Where the folder cannot carry the protocol, or the address cannot be listened on.
+    pub fn bind(config: Config, parts: &Parts) -> anyhow::Result<Self> {
+        let clock = parts.clock;
+        let folder = Arc::new(SharedFolder::open(
+            &config.shared_dir,
+            config.options.clone(),
+        )?);
+        if let Some(advice) = self_test(&folder, parts.lock_probe())? {
+            tracing::warn!("{advice}");
+        }
+        settle_at_start(&folder, clock.now())?;
+        let listener = TcpListener::bind(config.listen)
+            .with_context(|| format!("listen on {}", config.listen))?;
+        let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));
+        let state = State {
+            submitter: Submitter::start(folder.clone()),
+            sweeper: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
+            started: Instant::now(),
+            config,
+            clock,
+            folder,
+            site,
+        };
+        Ok(Server {
+            listener,
+            state: Arc::new(state),
+            site: sender,
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Where the operating system does not tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until it is shut down.
+    ///
+    /// # Errors
+    /// Where the server ends by itself.
+    pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let address = self.address()?;
+        let state = web::Data::from(self.state.clone());
+        let shared = state.clone();
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(shared.clone())
+                .default_service(web::to(dispatch))
+        })
+        .client_request_timeout(HEAD_TIME)
+        .shutdown_timeout(self.state.config.grace.as_secs().max(1))
+        .disable_signals()
+        .listen(self.listener)?
+        .run();
+        let handle = server.handle();
+        let helpers = shutdown.child_token();
+        let _helpers_end = helpers.clone().drop_guard();
+        tokio::spawn(follow_catalogs(
+            self.state.clone(),
+            self.site,
+            helpers.clone(),
+        ));
+        tokio::spawn(sweep_again_and_again(self.state.clone(), helpers));
+        tracing::info!(address = %address, folder = %self.state.folder.root().display(), "the API listens");
+        let stopping = shutdown.clone();
+        tokio::spawn(async move {
+            stopping.cancelled().await;
+            handle.stop(true).await;
+        });
+        server.await?;
+        let state = self.state.clone();
+        tokio::task::spawn_blocking(move || state.submitter.stop()).await?;
+        anyhow::ensure!(
+            shutdown.is_cancelled(),
+            "the server ended although nobody asked for it"
+        );
+        tracing::info!("the API has ended");
+        Ok(())
+    }
+}
+
+impl State {
+    /// This process's time, which only goes forward.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Keeps the APIs and routes in step with what the workers publish.
+async fn follow_catalogs(state: Arc<State>, site: watch::Sender<Arc<Site>>, end: Shutdown) {
+    while tokio::time::timeout(CATALOG_LOOK, end.cancelled())
+        .await
+        .is_err()
+    {
+        let (shared, before) = (state.clone(), site.borrow().clone());
+        let look = tokio::task::spawn_blocking(move || {
+            let changed = shared.folder.catalog_stamp()? != before.stamp;
+            changed
+                .then(|| site::read(&shared.folder, Some(&before)))
+                .transpose()
+        });
+        match look.await {
+            Ok(Ok(Some(changed))) => {
+                site.send_replace(Arc::new(changed));
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "the catalogs cannot be read; the last ones stay")
+            }
+            Err(error) => tracing::error!(error = %error, "reading the catalogs panicked"),
+        }
+    }
+}
+
+/// Settles what third parties and killed processes leave, also where no worker of ours runs.
+async fn sweep_again_and_again(state: Arc<State>, end: Shutdown) {
+    let mut ticks = interval(state.config.beat.sweep);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = end.cancelled() => return,
+        }
+        let shared = state.clone();
+        let swept = tokio::task::spawn_blocking(move || {
+            let mut sweeper = shared
+                .sweeper
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let site = shared.site.borrow().clone();
+            sweeper.run_once(
+                &shared.folder,
+                &site.catalog,
+                shared.clock.now(),
+                shared.uptime(),
+            )
+        });
+        match swept.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "the folder could not be swept; the next sweep tries again")
+            }
+            Err(error) => tracing::error!(error = %error, "the sweep panicked"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `GET /api/v1/jobs/{uuid}/log`: what the job's script wrote to stderr so far.
+
+use actix_files::NamedFile;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, web};
+
+use super::find;
+use crate::dispatch::Context;
+use crate::problem::{Kind, Problem};
+
+/// Streams the log; empty where nothing was written.
+///
+/// # Errors
+/// Those of the job itself.
+pub async fn log(context: Context) -> Result<HttpResponse, Problem> {
+    let uuid = find(&context).await?.entry.uuid;
+    let state = context.state.clone();
+    let file = web::block(move || state.folder.log(uuid)).await??;
+    let text = "text/plain; charset=utf-8";
+    let Some(file) = file else {
+        return Ok(HttpResponse::Ok()
+            .content_type(text)
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .finish());
+    };
+    let named = NamedFile::from_file(file, "log.txt")
+        .map_err(|error| Kind::Internal.problem(error.to_string()))?;
+    let named = named
+        .set_content_type(text.parse().expect("it is a media type"))
+        .disable_content_disposition();
+    let mut answer = named.into_response(&context.request);
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}

@@ -1,0 +1,65 @@
+//! `GET /api/v1/jobs/{uuid}/result`: what the job's script printed, as it printed it.
+
+use actix_files::NamedFile;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, web};
+use job_core::status::State;
+
+use super::find;
+use crate::dispatch::Context;
+use crate::job_json::Job;
+use crate::problem::{Kind, Problem};
+
+/// Streams the result, or the part of it that is asked for.
+///
+/// # Errors
+/// `result-not-ready`, `job-failed`, `job-canceled`, `result-corrupt`, and those of the job itself.
+pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
+    let view = find(&context).await?;
+    match &view.state {
+        State::Done { .. } => {}
+        State::Pending | State::Processing { .. } => {
+            let job = Job::new(&context, &view);
+            let problem = Kind::ResultNotReady.problem(format!("the job is {}", job.status));
+            return Err(problem.retry_after(job.retry_after()));
+        }
+        State::Failed { failure, .. } => {
+            return Err(Kind::JobFailed
+                .problem("a failed job has no result")
+                .with_failure(failure.clone()));
+        }
+        State::Canceled { .. } => {
+            return Err(Kind::JobCanceled.problem("a canceled job has no result"));
+        }
+    }
+    let uuid = view.entry.uuid;
+    let state = context.state.clone();
+    let opened = web::block(move || state.folder.response(uuid)).await?;
+    let file = match opened {
+        Ok(Some(file)) => file,
+        Ok(None) => return Err(corrupt(&context, "it is gone")),
+        Err(error) => return Err(corrupt(&context, &error.to_string())),
+    };
+    let named = NamedFile::from_file(file, "result.json")
+        .map_err(|error| corrupt(&context, &error.to_string()))?;
+    let named = named
+        .set_content_type("application/json".parse().expect("it is a media type"))
+        .disable_content_disposition();
+    let mut answer = named.into_response(&context.request);
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if context.request.method() == Method::GET && answer.status().is_success() {
+        context
+            .state
+            .submitter
+            .retrieved(uuid, context.state.clock.now());
+    }
+    Ok(answer)
+}
+
+fn corrupt(context: &Context, why: &str) -> Problem {
+    tracing::error!(request.id = %context.id, job.id = context.parameter("uuid"), why, "a result cannot be read");
+    Kind::ResultCorrupt.problem("the job is done, but its result cannot be read any more")
+}

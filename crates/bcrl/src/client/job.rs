@@ -1,0 +1,184 @@
+//! What the client reads of a job. The server's JSON is kept beside it, so that programs get all of it.
+
+use std::fmt;
+
+use job_core::date::Date;
+use job_core::ids::JobId;
+use job_core::status::Status;
+use serde::Deserialize;
+
+/// A job as the server tells it. What is absent is unknown or does not apply.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Job {
+    /// Its id.
+    pub(super) uuid: JobId,
+    /// The API's name.
+    pub(super) api: String,
+    /// The API's name for people.
+    pub(super) label: Option<String>,
+    /// Where it stands.
+    pub(super) status: Status,
+    /// How far it is.
+    pub(super) progress: Option<Progress>,
+    /// Its place among the pending ones; 1 is the next.
+    pub(super) queue_position: Option<u64>,
+    /// The how-manieth run this is; 1 for the first.
+    pub(super) attempt: Option<u32>,
+    /// Who runs it.
+    pub(super) worker: Option<String>,
+    /// When it was submitted.
+    pub(super) request_date: Option<Date>,
+    /// When its latest run began.
+    pub(super) started_date: Option<Date>,
+    /// When it ended.
+    pub(super) finished_date: Option<Date>,
+    /// When its result was first fetched.
+    pub(super) retrieved_date: Option<Date>,
+    /// When it will be forgotten.
+    pub(super) expires_date: Option<Date>,
+    /// Why it failed.
+    pub(super) failure: Option<Failure>,
+    /// Whether its end was asked for.
+    #[serde(default)]
+    pub(super) cancel_requested: bool,
+    /// What it hands out beside its result.
+    #[serde(default)]
+    pub(super) files: Vec<File>,
+    /// The server's JSON of this job.
+    #[serde(skip)]
+    pub(super) json: String,
+}
+
+/// How far a job is, in its script's own words.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Progress {
+    /// 0 to 100.
+    pub(super) percent: Option<f64>,
+    /// What it does at the moment.
+    pub(super) message: Option<String>,
+}
+
+/// Why a job failed.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Failure {
+    /// One of the known kinds of trouble, or one that a newer server knows.
+    pub(super) reason: String,
+    /// What happened; may have several lines.
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+/// A file that a job hands out.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct File {
+    /// Its name.
+    pub(super) name: String,
+    /// Bytes.
+    pub(super) size: u64,
+}
+
+impl Job {
+    /// Reads the server's JSON.
+    ///
+    /// # Errors
+    /// Where it is no job.
+    pub(super) fn parse(json: String) -> Result<Job, serde_json::Error> {
+        let job: Job = serde_json::from_str(&json)?;
+        Ok(Job { json, ..job })
+    }
+
+    /// How long it took, from being submitted to its end.
+    pub(super) fn took(&self) -> Option<chrono::TimeDelta> {
+        Some(self.finished_date?.since(self.request_date?))
+    }
+
+    /// Where it stands, in one line.
+    pub(super) fn standing(&self) -> String {
+        match self.status {
+            Status::Pending => match self.queue_position {
+                Some(1) => "pending, next in the queue".to_owned(),
+                Some(place) => format!("pending, number {place} in the queue"),
+                None => "pending".to_owned(),
+            },
+            Status::Processing => match &self.progress {
+                Some(progress) => format!("processing, {progress}"),
+                None => "processing".to_owned(),
+            },
+            Status::Failed => match &self.failure {
+                Some(failure) => format!("failed: {failure}"),
+                None => "failed".to_owned(),
+            },
+            Status::Done | Status::Canceled => self.status.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message.as_deref().unwrap_or_default();
+        match self.percent {
+            Some(percent) if message.is_empty() => write!(f, "{percent:.0} %"),
+            Some(percent) => write!(f, "{percent:.0} %: {message}"),
+            None => f.write_str(message),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            f.write_str(&self.reason)
+        } else {
+            write!(f, "{}: {}", self.reason, self.message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(rest: &str) -> String {
+        let json =
+            format!(r#"{{"uuid":"0190a6f0-1c2d-7abc-8def-0123456789ab","api":"soc",{rest}}}"#);
+        Job::parse(json).unwrap().standing()
+    }
+
+    #[test]
+    fn a_job_tells_where_it_stands_in_one_line() {
+        for (rest, expected) in [
+            (r#""status":"pending""#, "pending"),
+            (
+                r#""status":"pending","queue_position":3"#,
+                "pending, number 3 in the queue",
+            ),
+            (
+                r#""status":"pending","queue_position":1"#,
+                "pending, next in the queue",
+            ),
+            (r#""status":"processing""#, "processing"),
+            (
+                r#""status":"processing","progress":{"percent":40.4,"message":"fitting"}"#,
+                "processing, 40 %: fitting",
+            ),
+            (
+                r#""status":"processing","progress":{"percent":40}"#,
+                "processing, 40 %",
+            ),
+            (
+                r#""status":"failed","failure":{"reason":"timeout","message":"over 10 s"}"#,
+                "failed: timeout: over 10 s",
+            ),
+            (r#""status":"failed""#, "failed"),
+            (r#""status":"done","unknown":1"#, "done"),
+        ] {
+            assert_eq!(standing(rest), expected);
+        }
+    }
+
+    #[test]
+    fn the_json_of_the_server_is_kept_as_it_came() {
+        let json = r#"{"uuid":"0190a6f0-1c2d-7abc-8def-0123456789ab","api":"a","status":"done","more":1e2}"#;
+        assert_eq!(Job::parse(json.to_owned()).unwrap().json, json);
+    }
+}

@@ -1,0 +1,9 @@
+//! The command `bcrl`, run as a user runs it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+mod client;
+mod scripted_server;

@@ -1,0 +1,132 @@
+//! The runtime, signals, and how a process ends.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::load::{SettingsError, load};
+use crate::logs;
+use crate::settings::Settings;
+
+/// Tells everybody in a process that it is to end.
+pub type Shutdown = CancellationToken;
+
+/// The exit code of settings that cannot be used (sysexits.h).
+pub const EX_CONFIG: u8 = 78;
+/// The exit code of a process that was interrupted twice.
+const INTERRUPTED: i32 = 130;
+
+/// Runs a service: reads the settings, starts the log, and ends in order on SIGTERM or Ctrl-C. A second one ends the
+/// process at once.
+///
+/// `overrides` changes what a person typed as flags; `work` is the service. Its error is told on standard error, and
+/// the exit code is 1; settings that cannot be used give 78.
+pub fn main<F>(
+    file: Option<&Path>,
+    overrides: impl FnOnce(&mut Settings),
+    work: impl FnOnce(Settings, Clock, Shutdown) -> F,
+) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let settings = match settings(file, overrides) {
+        Ok(settings) => settings,
+        Err(error) => return told(&error.to_string(), EX_CONFIG),
+    };
+    let clock = Clock::new(settings.timezone);
+    if let Err(reason) = logs::start(&settings.log, clock) {
+        return told(&reason, EX_CONFIG);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return told(&format!("the runtime cannot be started: {error}"), 1),
+    };
+    let outcome = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        tokio::spawn(end_on_signals(shutdown.clone()));
+        work(settings, clock, shutdown).await
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => told(&format!("{error:#}"), 1),
+    }
+}
+
+/// The settings of this process: defaults, file, environment, and what was typed.
+///
+/// # Errors
+/// As [`load`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place that reads the environment"
+)]
+pub fn settings(
+    file: Option<&Path>,
+    overrides: impl FnOnce(&mut Settings),
+) -> Result<Settings, SettingsError> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut settings = load(file, environment)?;
+    overrides(&mut settings);
+    match settings.impossible() {
+        Some((key, reason)) => Err(SettingsError::Impossible { key, reason }),
+        None => Ok(settings),
+    }
+}
+
+/// Prints the effective settings as a file that could be read again. None of them is a secret.
+pub fn print_config(file: Option<&Path>, overrides: impl FnOnce(&mut Settings)) -> ExitCode {
+    match settings(file, overrides) {
+        Ok(settings) => {
+            let text = toml::to_string(&settings).expect("settings that were read can be written");
+            // Whoever closed the pipe has read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => told(&error.to_string(), EX_CONFIG),
+    }
+}
+
+async fn end_on_signals(shutdown: Shutdown) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals cannot be waited for: the process can only be killed");
+        return;
+    };
+    for first in [true, false] {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "Ctrl-C",
+        };
+        if first {
+            tracing::info!("{name}: shutting down; once more ends at once");
+            shutdown.cancel();
+        }
+    }
+    end_at_once();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asked twice: whoever waits has waited enough, and a kill loses nothing"
+)]
+fn end_at_once() -> ! {
+    std::process::exit(INTERRUPTED)
+}
+
+/// Says why a process ends, on standard error.
+pub fn told(reason: &str, code: u8) -> ExitCode {
+    // Nobody is left to tell where even that fails.
+    let _ = writeln!(std::io::stderr(), "error: {reason}");
+    ExitCode::from(code)
+}

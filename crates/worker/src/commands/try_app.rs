@@ -1,0 +1,142 @@
+//! `bcrl-worker try NAME`: runs an app on its example exactly as a job would be run, without any queue.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use app_folder::App;
+use job_core::date::Date;
+use job_core::files::Request;
+use job_core::ids::ApiName;
+use serde_json::value::RawValue;
+
+use super::note;
+use crate::attempt::{Attempt, RunLimits};
+use crate::config::{Config, Parts};
+use crate::exec::{Ending, Report};
+use crate::outcome::{Outcome, outcome};
+use crate::python;
+use crate::supervisor::Supervisor;
+
+/// Runs the app; its result goes to standard output, its log and progress to standard error. Exit code 1 where a job
+/// would have failed.
+///
+/// # Errors
+/// Where there is no such app, or its run cannot be set up.
+pub async fn try_app(
+    config: &Config,
+    parts: &Parts,
+    name: &ApiName,
+    file: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let app = App::read(&config.apps_dir.join(name.as_str()))
+        .map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    let example = app.example_file();
+    let file = file.unwrap_or(&example);
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let params: Box<RawValue> =
+        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
+    if let Some(schema) = &app.api.schema {
+        let value = serde_json::from_str(params.get())?;
+        let errors: Vec<_> = jsonschema_errors(schema, &value);
+        if !errors.is_empty() {
+            errors
+                .iter()
+                .for_each(|error| note(format_args!("{}: {error}", file.display())));
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let now = parts.clock.now();
+    let request = Request {
+        uuid: shared_folder::job_id(now),
+        api: name.clone(),
+        request_date: now,
+        params,
+        traceparent: None,
+    };
+    let attempt = Attempt::make(&config.scratch_dir, request.uuid, 1)?;
+    let report = run(config, parts, &app, &request, &attempt, now).await;
+    let printed = std::fs::read(attempt.printed()).unwrap_or_default();
+    attempt.remove().await;
+    let report = report?.context("the supervisor ended without a report")?;
+    Ok(tell(&report, &app, &printed))
+}
+
+async fn run(
+    config: &Config,
+    parts: &Parts,
+    app: &App,
+    request: &Request,
+    attempt: &Attempt,
+    now: Date,
+) -> anyhow::Result<Option<Report>> {
+    let python = python::find(&config.python);
+    let limits = RunLimits {
+        result: config.result_limit,
+        log: config.log_limit,
+        grace_ms: u64::try_from(config.grace.as_millis()).unwrap_or(u64::MAX),
+    };
+    let log = attempt.printed().with_file_name("log");
+    let order = attempt.order(app, &python.path, request, 1, &limits, &log)?;
+    let mut supervisor =
+        Supervisor::start(&parts.executable, &order).context("start the supervisor")?;
+    let mut progress = attempt.progress(request.uuid, 1);
+    let mut shown = 0;
+    let mut show = |now| {
+        if let Some(progress) = progress.latest(now) {
+            note(format_args!(
+                "progress {:5.1} %  {}",
+                progress.percent.unwrap_or(0.0),
+                progress.message.unwrap_or_default()
+            ));
+        }
+        let text = std::fs::read(&log).unwrap_or_default();
+        // The log is written as it comes; what is new of it is shown.
+        let _ = std::io::stderr().write_all(text.get(shown..).unwrap_or_default());
+        shown = text.len();
+    };
+    loop {
+        tokio::select! {
+            report = supervisor.report() => {
+                show(now);
+                return Ok(report);
+            }
+            () = tokio::time::sleep(Duration::from_millis(200)) => show(now),
+        }
+    }
+}
+
+fn tell(report: &Report, app: &App, printed: &[u8]) -> ExitCode {
+    let seconds = Duration::from_millis(report.run_ms).as_secs_f64();
+    note(format_args!(
+        "{}: {seconds:.3} s, {:.1} MiB of memory",
+        app.api.name,
+        report.max_memory as f64 / f64::from(1 << 20)
+    ));
+    if report.ending == Ending::Printed {
+        let _ = std::io::stdout().write_all(printed.trim_ascii_end());
+        let _ = std::io::stdout().write_all(b"\n");
+        return ExitCode::SUCCESS;
+    }
+    match outcome(Some(report), None, false, &app.api.limits) {
+        Outcome::Failed(failure) => note(format_args!(
+            "failed ({}): {}",
+            failure.reason.as_str(),
+            failure.message
+        )),
+        other => note(other.word()),
+    }
+    ExitCode::FAILURE
+}
+
+fn jsonschema_errors(schema: &serde_json::Value, value: &serde_json::Value) -> Vec<String> {
+    let Ok(validator) = jsonschema::draft202012::new(schema) else {
+        return vec!["the schema is broken".into()];
+    };
+    validator
+        .iter_errors(value)
+        .map(|error| format!("at {:?}: {error}", error.instance_path().to_string()))
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! What a worker is told at its start.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use boot::settings::{Poll, Settings, Watch};
+use chrono::TimeDelta;
+use job_core::lease::Beat;
+use shared_folder::Options;
+use shared_folder::watch::WatchMode;
+
+/// A worker's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The worker's name, the same after each start; also the name of its catalog.
+    pub name: String,
+    /// The shared folder.
+    pub shared_dir: PathBuf,
+    /// How the shared folder is used.
+    pub options: Options,
+    /// The folder that holds one folder for each API; absolute.
+    pub apps_dir: PathBuf,
+    /// Where running jobs have their temporary files; absolute.
+    pub scratch_dir: PathBuf,
+    /// The Python that runs scripts without a `.venv` of their own.
+    pub python: PathBuf,
+    /// When it looks for jobs in any case.
+    pub cron: String,
+    /// When it removes what is older than the retention.
+    pub retention_cron: String,
+    /// How it notices jobs between two looks.
+    pub watch: WatchMode,
+    /// How many jobs it runs at once.
+    pub concurrency: u32,
+    /// How it shows that it lives, and judges others.
+    pub beat: Beat,
+    /// Between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// Largest result, in bytes.
+    pub result_limit: u64,
+    /// Largest log, in bytes.
+    pub log_limit: u64,
+}
+
+/// What a worker is given besides its settings.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The clock.
+    pub clock: boot::Clock,
+    /// A program with the hidden commands `exec` and `lock-probe`: this one.
+    pub executable: PathBuf,
+}
+
+impl Parts {
+    /// The parts of a process that is itself the program with the hidden commands.
+    pub fn of_this_process(clock: boot::Clock) -> Self {
+        // The link still works when the program's file was replaced by a newer one.
+        Parts {
+            clock,
+            executable: "/proc/self/exe".into(),
+        }
+    }
+
+    /// The second process of the folder's self-test.
+    pub fn lock_probe(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.arg("lock-probe");
+        command
+    }
+}
+
+impl Config {
+    /// The worker's part of a site's settings.
+    ///
+    /// # Errors
+    /// Where the group is unknown, or a folder is relative and there is no current one.
+    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let worker = &settings.worker;
+        let options = options(settings)?;
+        Ok(Config {
+            name: worker.name.clone().unwrap_or_else(host_name),
+            shared_dir: settings.shared_dir(),
+            apps_dir: absolute(&settings.apps_dir)?,
+            scratch_dir: absolute(&settings.scratch_dir())?,
+            python: worker.python.clone(),
+            cron: worker.cron.clone(),
+            retention_cron: settings.retention.cron.clone(),
+            watch: match worker.watch {
+                Watch::Events(true) => WatchMode::Events,
+                Watch::Events(false) => WatchMode::Off,
+                Watch::Poll(Poll::Poll) => WatchMode::Poll,
+            },
+            concurrency: worker.concurrency.unwrap_or_else(cores),
+            beat: Beat {
+                lease: worker.lease,
+                heartbeat: worker.heartbeat,
+                sweep: worker.sweep,
+            },
+            grace: worker.grace,
+            result_limit: options.result_limit,
+            log_limit: settings.limits.log.as_u64(),
+            options,
+        })
+    }
+}
+
+fn options(settings: &Settings) -> anyhow::Result<Options> {
+    Ok(Options {
+        group: settings.folder.group_id()?,
+        queue_limit: settings.limits.queue,
+        keep: TimeDelta::from_std(settings.retention.jobs).context("retention.jobs")?,
+        result_limit: settings.limits.result.as_u64(),
+        request_limit: settings.limits.request.as_u64(),
+        ..Options::default()
+    })
+}
+
+/// The host's name, as far as it can stand in a file's name.
+pub fn host_name() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = name.chars().map(plain).take(63).collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    if name.is_empty() {
+        "worker".into()
+    } else {
+        name.into()
+    }
+}
+
+fn cores() -> u32 {
+    std::thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("{}", path.display()))
+}

@@ -1,0 +1,179 @@
+//! From the script's start to its end: time, memory, output and the worker's wish.
+//!
+//! It decides when the run is over and why, and sends SIGTERM on the way there. It never
+//! kills: once it has decided, the tree is cleared in any case.
+
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+
+use super::control::Worker;
+use super::tree::{Exit, Tree};
+use super::{Ending, Order};
+
+/// How often the memory of the tree is summed up.
+const MEMORY_EVERY: Duration = Duration::from_millis(50);
+/// How long the pipes may stay open after the script's exit: a helper flushes its last lines,
+/// a daemon would hold them for ever.
+const PIPES_AFTER_EXIT: Duration = Duration::from_secs(2);
+
+/// The run is over. What still lives of it is to be killed.
+pub(super) enum Over {
+    /// The script ended by itself.
+    Exited(Exit),
+    /// The supervisor ended it, for this reason.
+    Cut(Ending),
+}
+
+/// Where a run stands. Each phase has a deadline; at the last two's the run is over.
+enum Phase {
+    /// The script runs, until its time is up.
+    Running,
+    /// It was asked to end, for this reason, until its grace is over.
+    Leaving(Ending),
+    /// It has exited, until its pipes close.
+    Closing(Exit),
+}
+
+enum Event {
+    ChildExited,
+    EndWanted,
+    OutputLost,
+    PipesClosed,
+    DeadlinePassed,
+    MemoryDue,
+}
+
+/// Looks after one run.
+pub(super) struct Watch {
+    tree: Tree,
+    child_exits: Signal,
+    memory_ticks: Interval,
+    memory: u64,
+    grace: Duration,
+    started: Instant,
+    phase: Phase,
+    deadline: Instant,
+    /// The most resident bytes seen.
+    pub(super) max_memory: u64,
+    /// From the start to the script's own end.
+    pub(super) ran: Duration,
+}
+
+impl Watch {
+    /// Begins now. `child_exits` must listen since before the start, or it may miss the end.
+    pub(super) fn new(order: &Order, tree: Tree, child_exits: Signal) -> Self {
+        let mut memory_ticks = interval(MEMORY_EVERY);
+        memory_ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let started = Instant::now();
+        Self {
+            tree,
+            child_exits,
+            memory_ticks,
+            memory: order.memory,
+            grace: Duration::from_millis(order.grace_ms),
+            started,
+            phase: Phase::Running,
+            deadline: after(started, Duration::from_millis(order.timeout_ms)),
+            max_memory: 0,
+            ran: Duration::ZERO,
+        }
+    }
+
+    /// Waits for the end of the run.
+    pub(super) async fn until_over(
+        &mut self,
+        worker: &Worker,
+        output_lost: &Notify,
+        pipes_closed: impl AsyncFn(),
+    ) -> Over {
+        loop {
+            let closing = matches!(self.phase, Phase::Closing(_));
+            let event = tokio::select! {
+                _ = self.child_exits.recv() => Event::ChildExited,
+                () = worker.wants_end.notified() => Event::EndWanted,
+                () = output_lost.notified() => Event::OutputLost,
+                () = pipes_closed(), if closing => Event::PipesClosed,
+                () = sleep_until(self.deadline) => Event::DeadlinePassed,
+                _ = self.memory_ticks.tick() => Event::MemoryDue,
+            };
+            // An exit that has happened comes before whatever else has.
+            let over = self.notice_exit().or_else(|| self.notice(event));
+            if let Some(over) = over {
+                if !matches!(self.phase, Phase::Closing(_)) {
+                    self.ran = self.started.elapsed();
+                }
+                return over;
+            }
+        }
+    }
+
+    fn notice_exit(&mut self) -> Option<Over> {
+        let exit = match self.phase {
+            Phase::Closing(_) => None,
+            Phase::Running | Phase::Leaving(_) => self.tree.script_exit(),
+        }?;
+        if let Phase::Leaving(reason) = &self.phase {
+            return Some(Over::Cut(reason.clone()));
+        }
+        self.ran = self.started.elapsed();
+        self.deadline = after(Instant::now(), PIPES_AFTER_EXIT);
+        self.phase = Phase::Closing(exit);
+        None
+    }
+
+    fn notice(&mut self, event: Event) -> Option<Over> {
+        match event {
+            Event::ChildExited => {
+                self.tree.reap_orphans();
+                None
+            }
+            Event::EndWanted => self.ask_to_leave(Ending::Terminated),
+            Event::OutputLost => self.ask_to_leave(Ending::OutputTooLarge),
+            Event::PipesClosed => self.end_of_phase(),
+            // The exit may have moved the deadline just now.
+            Event::DeadlinePassed if Instant::now() < self.deadline => None,
+            Event::DeadlinePassed => self.end_of_phase(),
+            Event::MemoryDue => self.measure(),
+        }
+    }
+
+    /// SIGTERM and a grace period, unless the script is on its way out already.
+    fn ask_to_leave(&mut self, reason: Ending) -> Option<Over> {
+        if matches!(self.phase, Phase::Running) {
+            self.tree.terminate();
+            self.deadline = after(Instant::now(), self.grace);
+            self.phase = Phase::Leaving(reason);
+        }
+        None
+    }
+
+    fn end_of_phase(&mut self) -> Option<Over> {
+        match &self.phase {
+            Phase::Running => self.ask_to_leave(Ending::TimedOut),
+            Phase::Leaving(reason) => Some(Over::Cut(reason.clone())),
+            Phase::Closing(exit) => Some(Over::Exited(*exit)),
+        }
+    }
+
+    /// Memory that is short for the host cannot wait for a grace period.
+    fn measure(&mut self) -> Option<Over> {
+        let resident = self.tree.resident(self.memory);
+        self.max_memory = self.max_memory.max(resident);
+        if resident <= self.memory {
+            return None;
+        }
+        match &self.phase {
+            Phase::Leaving(reason) => Some(Over::Cut(reason.clone())),
+            Phase::Running | Phase::Closing(_) => Some(Over::Cut(Ending::Memory)),
+        }
+    }
+}
+
+/// A time-out of centuries is none: as far in the future as the clock goes.
+fn after(start: Instant, wait: Duration) -> Instant {
+    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    start + wait.min(FOR_EVER)
+}

@@ -1,0 +1,32 @@
+//! The APP-server worker: claims jobs, runs their `main.py`, publishes what they printed.
+//!
+//! A job's way through it, from top to bottom:
+//! - [`service`]: the process. It waits to be woken, and claims while it has a free slot.
+//! - [`run`]: one claimed job, from its claim to its end.
+//! - [`attempt`]: the folder of one run, and the order for its supervisor.
+//! - [`supervisor`]: the worker's end of the pipes to the supervisor; [`exec`] is the supervisor itself.
+//! - [`outcome`]: what the supervisor's report means for the job.
+//!
+//! Beside it:
+//! - [`apps`]: which APIs are offered, and the catalog that says so.
+//! - [`beat`]: signs of life, and what they find out about running jobs.
+//! - [`schedule`]: cron ticks, which only wake somebody.
+//! - [`commands`]: what a lab member types: `prepare`, `check`, `try`, `new`.
+//!
+//! A script never runs in this process, and this process never reads what it prints.
+
+pub mod apps;
+pub mod attempt;
+pub mod beat;
+pub mod commands;
+pub mod config;
+pub mod exec;
+pub mod outcome;
+pub mod python;
+pub mod run;
+pub mod schedule;
+pub mod service;
+pub mod supervisor;
+
+pub use config::{Config, Parts};
+pub use service::{Service, Until, run};

@@ -1,0 +1,272 @@
+//! The worker's process: it waits to be woken, and claims while it has a free slot.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::Context;
+use boot::{Clock, Shutdown};
+use job_core::ids::{JobId, Token, WorkerId};
+use shared_folder::claim::ClaimedJob;
+use shared_folder::heartbeat::Presence;
+use shared_folder::recover::settle_at_start;
+use shared_folder::self_test::self_test;
+use shared_folder::watch::Change;
+use shared_folder::{FolderError, SharedFolder};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::apps::{self, Offered};
+use crate::beat;
+use crate::config::{Config, Parts};
+use crate::python;
+use crate::run::{Stop, run_job};
+use crate::schedule::Schedule;
+
+/// What all of a worker's tasks share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) config: Config,
+    pub(crate) parts: Parts,
+    pub(crate) clock: Clock,
+    pub(crate) folder: Arc<SharedFolder>,
+    /// The worker, as of this start.
+    pub(crate) id: WorkerId,
+    /// The interpreter for scripts without one of their own.
+    pub(crate) python: python::Interpreter,
+    /// The APIs as they are offered now.
+    pub(crate) offered: watch::Sender<Arc<Offered>>,
+    /// Look for jobs.
+    pub(crate) wake: Notify,
+    /// Look after the running jobs, and show that the worker lives.
+    pub(crate) look: Notify,
+    /// When this process began, for time that only goes forward.
+    pub(crate) started: Instant,
+    running: Mutex<HashMap<JobId, Running>>,
+}
+
+/// A job that runs here.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) token: Token,
+    /// Why its run is to end before the script does.
+    pub(crate) stop: watch::Sender<Option<Stop>>,
+}
+
+/// When a worker ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// When it is shut down.
+    Shutdown,
+    /// When nothing is left that it could run.
+    Drained,
+}
+
+/// A worker that has shown itself and published its catalog, and claims nothing yet.
+#[derive(Debug)]
+pub struct Service {
+    worker: Arc<Worker>,
+    presence: Presence,
+}
+
+/// Runs a worker until it is shut down. Running jobs are then given back to the queue.
+///
+/// # Errors
+/// As for [`Service::start`] and [`Service::run`].
+pub async fn run(config: Config, parts: Parts, shutdown: Shutdown) -> anyhow::Result<()> {
+    Service::start(config, parts)
+        .await?
+        .run(shutdown, Until::Shutdown)
+        .await
+}
+
+impl Service {
+    /// Opens the folder, brings it in order, and announces the worker and its APIs.
+    ///
+    /// # Errors
+    /// Where the folder cannot carry the protocol, or the worker cannot show that it lives.
+    pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
+        let (worker, presence) = blocking(move || start(config, parts)).await??;
+        Ok(Service { worker, presence })
+    }
+
+    /// The names of the APIs that it offers.
+    pub fn apis(&self) -> Vec<String> {
+        self.worker
+            .offered
+            .borrow()
+            .iter()
+            .map(|app| app.api.name.to_string())
+            .collect()
+    }
+
+    /// Claims and runs jobs until it is shut down, or until nothing is left where that is wanted. Running jobs are
+    /// given back to the queue.
+    ///
+    /// # Errors
+    /// Where the schedule or the watching cannot be started, or the worker cannot leave in order.
+    pub async fn run(self, shutdown: Shutdown, until: Until) -> anyhow::Result<()> {
+        let Service { worker, presence } = self;
+        tracing::info!(
+            worker.id = %worker.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
+            folder = %worker.folder.root().display(), "the worker is ready"
+        );
+        let schedule = Schedule::start(worker.clone()).await?;
+        let hinted = worker.clone();
+        let _watch = worker
+            .folder
+            .watch(worker.config.watch, move |change| match change {
+                Change::Queue => hinted.wake.notify_one(),
+                Change::Cancel => hinted.look.notify_one(),
+                Change::Catalog => {}
+            })?;
+        // The helpers outlive the claiming: jobs that end during a shutdown still beat.
+        let helpers = Shutdown::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(apps::keep_offering(worker.clone(), helpers.clone()));
+        tasks.spawn(beat::sweep_again_and_again(worker.clone(), helpers.clone()));
+        tasks.spawn(beat::retain_when_due(
+            worker.clone(),
+            schedule.retention_due(),
+            helpers.clone(),
+        ));
+        let beating = tokio::spawn(beat::beat_again_and_again(
+            worker.clone(),
+            presence,
+            helpers.clone(),
+        ));
+
+        claim_and_run(&worker, &shutdown, until).await;
+
+        schedule.stop().await;
+        helpers.cancel();
+        let presence = beating.await.context("the heartbeat ended early")?;
+        while tasks.join_next().await.is_some() {}
+        blocking(move || presence.leave()).await??;
+        tracing::info!(worker.id = %worker.id, "the worker has left");
+        Ok(())
+    }
+}
+
+fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)> {
+    let clock = parts.clock;
+    let folder = Arc::new(SharedFolder::open(
+        &config.shared_dir,
+        config.options.clone(),
+    )?);
+    if let Some(advice) = self_test(&folder, parts.lock_probe())? {
+        tracing::warn!("{advice}");
+    }
+    std::fs::create_dir_all(&config.scratch_dir)
+        .with_context(|| format!("make the scratch folder {}", config.scratch_dir.display()))?;
+    settle_at_start(&folder, clock.now())?;
+    folder.keep_reserve()?;
+    let id = WorkerId::new(&config.name, Uuid::new_v4())
+        .with_context(|| format!("worker.name {:?}", config.name))?;
+    let presence = Presence::announce(folder.clone(), id.clone())?;
+    let python = python::find(&config.python);
+    let offered = apps::read(&config.apps_dir);
+    folder.publish_catalog(&config.name, &offered.catalog())?;
+    let worker = Arc::new(Worker {
+        python,
+        clock,
+        folder,
+        id,
+        offered: watch::Sender::new(Arc::new(offered)),
+        wake: Notify::new(),
+        look: Notify::new(),
+        started: Instant::now(),
+        running: Mutex::default(),
+        config,
+        parts,
+    });
+    presence.beat(&beat::heartbeat(&worker, 0))?;
+    Ok((worker, presence))
+}
+
+/// Claims jobs while there are free slots, and sleeps until somebody has news.
+async fn claim_and_run(worker: &Arc<Worker>, shutdown: &Shutdown, until: Until) {
+    let mut runs = JoinSet::new();
+    loop {
+        while !shutdown.is_cancelled() && worker.has_free_slot() {
+            match worker.claim().await {
+                Ok(Some(job)) => {
+                    let stop = worker.enter(&job);
+                    runs.spawn(run_job(worker.clone(), job, stop, shutdown.clone()));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    // The next tick tries again.
+                    tracing::warn!(error = %error, "no job could be claimed");
+                    break;
+                }
+            }
+        }
+        if until == Until::Drained && runs.is_empty() {
+            return;
+        }
+        tokio::select! {
+            () = worker.wake.notified() => {}
+            Some(_) = runs.join_next() => {}
+            () = shutdown.cancelled() => break,
+        }
+    }
+    for running in worker.running().values() {
+        running
+            .stop
+            .send_if_modified(|stop| stop.is_none() && stop.replace(Stop::Shutdown).is_none());
+    }
+    while runs.join_next().await.is_some() {}
+}
+
+impl Worker {
+    /// The jobs that run here now.
+    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<JobId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_free_slot(&self) -> bool {
+        self.running().len() < self.config.concurrency as usize
+    }
+
+    async fn claim(self: &Arc<Self>) -> Result<Option<ClaimedJob>, FolderError> {
+        let worker = self.clone();
+        let claimed = blocking(move || {
+            let offer = worker.offered.borrow().offer();
+            worker
+                .folder
+                .claim(&worker.id, std::process::id(), &offer, worker.clock.now())
+        });
+        claimed.await.unwrap_or_else(|panic| {
+            tracing::error!(error = %panic, "claiming panicked");
+            Ok(None)
+        })
+    }
+
+    fn enter(&self, job: &ClaimedJob) -> watch::Receiver<Option<Stop>> {
+        let (stop, stopped) = watch::channel(None);
+        self.running().insert(
+            job.uuid,
+            Running {
+                token: job.token,
+                stop,
+            },
+        );
+        stopped
+    }
+
+    /// The job's run is over: its slot is free.
+    pub(crate) fn leave(&self, uuid: JobId) {
+        self.running().remove(&uuid);
+    }
+}
+
+/// Does something that waits for files, off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("a task panicked")
+}

@@ -1,0 +1,3 @@
+//! The worker from outside: its binary, its folders.
+
+mod exec;
