@@ -3,6 +3,7 @@
 //! Four fields are the contract with everybody who reads or edits the file: `uuid`, `api`, `status`, `request_date`.
 //! Ours are optional; whatever else stands in a line is somebody's, and is kept to the letter.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -87,23 +88,21 @@ impl Entry {
 
     /// The entry as one line of JSON, without the comma behind it. An entry that was not changed since it was read
     /// comes out to the letter.
-    pub fn line(&self) -> Arc<str> {
-        self.line.clone().unwrap_or_else(|| self.to_json().into())
+    pub fn line(&self) -> Cow<'_, str> {
+        self.as_written()
+            .map_or_else(|| self.to_json().into(), Cow::Borrowed)
     }
 
-    /// Whether it was read from exactly this line and not changed since.
-    pub fn is_written_as(&self, line: &str) -> bool {
-        self.line.as_deref() == Some(line)
+    /// The line that it was read from; nothing once it was changed, or where it spanned several lines.
+    pub fn as_written(&self) -> Option<&str> {
+        self.line.as_deref()
     }
 
     /// The same entry, remembering how it is written.
-    pub fn with_line(self: Arc<Self>) -> Arc<Self> {
-        match self.line {
-            Some(_) => self,
-            None => Arc::new(Entry {
-                line: Some(self.line()),
-                ..(*self).clone()
-            }),
+    pub fn with_line(&self) -> Self {
+        Entry {
+            line: Some(self.line().into()),
+            ..self.clone()
         }
     }
 
@@ -326,9 +325,8 @@ mod tests {
                 failure: None
             }
         );
-        let line = entry
-            .with_retrieved_date("2023-10-02T00:00:00Z".parse().unwrap())
-            .line();
+        let fetched = entry.with_retrieved_date("2023-10-02T00:00:00Z".parse().unwrap());
+        let line = fetched.line();
         assert!(line.contains(r#""failure":"disk""#), "{line}");
     }
 

@@ -10,11 +10,12 @@ use crate::status::{State, Status};
 
 /// The jobs in their order. Every id stands in it once.
 ///
-/// Cloning is cheap (a pointer an entry), so that a reader keeps the list that it has while a writer makes the next.
+/// A clone costs nothing until one of the two is changed, so that a reader keeps the list that it has while a writer
+/// makes the next.
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
-    entries: Vec<Arc<Entry>>,
-    places: HashMap<JobId, usize>,
+    entries: Arc<Vec<Arc<Entry>>>,
+    places: Arc<HashMap<JobId, usize>>,
 }
 
 impl Queue {
@@ -65,10 +66,10 @@ impl Queue {
     /// Appends a job at the end, or replaces the entry that has its id.
     pub fn push(&mut self, entry: Arc<Entry>) {
         match self.places.get(&entry.uuid) {
-            Some(place) => self.entries[*place] = entry,
+            Some(place) => Arc::make_mut(&mut self.entries)[*place] = entry,
             None => {
-                self.places.insert(entry.uuid, self.entries.len());
-                self.entries.push(entry);
+                Arc::make_mut(&mut self.places).insert(entry.uuid, self.entries.len());
+                Arc::make_mut(&mut self.entries).push(entry);
             }
         }
     }
@@ -85,7 +86,7 @@ impl Queue {
             .iter()
             .rposition(|other| key(other) < key(&entry))
             .map_or(0, |last| last + 1);
-        self.entries.insert(place, entry);
+        Arc::make_mut(&mut self.entries).insert(place, entry);
         self.number();
     }
 
@@ -112,39 +113,46 @@ impl Queue {
     /// Removes these jobs. Returns whether the queue was changed.
     pub fn remove(&mut self, uuids: &HashSet<JobId>) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|entry| !uuids.contains(&entry.uuid));
+        Arc::make_mut(&mut self.entries).retain(|entry| !uuids.contains(&entry.uuid));
         self.number();
         self.entries.len() != before
     }
 
     /// The same queue, every entry remembering how it is written.
-    pub fn with_lines(self) -> Self {
-        let entries = self.entries.into_iter().map(Entry::with_line).collect();
-        Queue {
-            entries,
-            places: self.places,
+    pub fn with_lines(mut self) -> Self {
+        if self
+            .entries
+            .iter()
+            .any(|entry| entry.as_written().is_none())
+        {
+            for entry in Arc::make_mut(&mut self.entries) {
+                if entry.as_written().is_none() {
+                    *entry = Arc::new(entry.with_line());
+                }
+            }
         }
+        self
     }
 
     fn change(&mut self, uuid: JobId, change: impl FnOnce(&Entry) -> Option<Entry>) -> bool {
         let Some(place) = self.places.get(&uuid) else {
             return false;
         };
-        let entry = &mut self.entries[*place];
-        let Some(changed) = change(entry) else {
+        let Some(changed) = change(&self.entries[*place]) else {
             return false;
         };
-        *entry = Arc::new(changed);
+        Arc::make_mut(&mut self.entries)[*place] = Arc::new(changed);
         true
     }
 
     fn number(&mut self) {
-        self.places = self
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(place, entry)| (entry.uuid, place))
-            .collect();
+        self.places = Arc::new(
+            self.entries
+                .iter()
+                .enumerate()
+                .map(|(place, entry)| (entry.uuid, place))
+                .collect(),
+        );
     }
 }
 

@@ -72,7 +72,7 @@ impl Document {
             // Between two generations most lines stay where they are, relative to each other.
             let same = old
                 .as_mut()
-                .and_then(|old| old.next_if(|entry| entry.is_written_as(line)));
+                .and_then(|old| old.next_if(|entry| entry.as_written() == Some(line)));
             entries.push(match same {
                 Some(entry) => entry.clone(),
                 None => {
@@ -135,13 +135,8 @@ impl Document {
         if self.queue.is_empty() && self.foreign.is_empty() {
             return "{\"jobs\":[]}\n".to_owned();
         }
-        let mut text = String::with_capacity(
-            self.queue
-                .iter()
-                .map(|entry| entry.line().len() + 2)
-                .sum::<usize>()
-                + 64,
-        );
+        // An entry takes about 130 bytes while it waits, and some more once it has ended.
+        let mut text = String::with_capacity(self.queue.len() * 192 + 64);
         text.push_str("{\"jobs\":[");
         for (n, entry) in self.queue.iter().enumerate() {
             text.push_str(if n == 0 { "\n" } else { ",\n" });

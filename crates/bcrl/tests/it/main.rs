@@ -5,5 +5,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod campaign;
 mod client;
 mod scripted_server;
+mod up;
