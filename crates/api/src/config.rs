@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use boot::settings::Settings;
@@ -22,33 +21,6 @@ pub struct Config {
     pub beat: Beat,
     /// How long requests that are under way may take to end at a shutdown.
     pub grace: Duration,
-}
-
-/// What the API is given besides its settings.
-#[derive(Debug, Clone)]
-pub struct Parts {
-    /// The clock.
-    pub clock: boot::Clock,
-    /// A program with the hidden command `lock-probe`: this one.
-    pub executable: PathBuf,
-}
-
-impl Parts {
-    /// The parts of a process that is itself the program with the hidden command.
-    pub fn of_this_process(clock: boot::Clock) -> Self {
-        // The link still works when the program's file was replaced by a newer one.
-        Parts {
-            clock,
-            executable: "/proc/self/exe".into(),
-        }
-    }
-
-    /// The second process of the folder's self-test.
-    pub fn lock_probe(&self) -> Command {
-        let mut command = Command::new(&self.executable);
-        command.arg("lock-probe");
-        command
-    }
 }
 
 impl Config {

@@ -24,5 +24,5 @@ pub mod site;
 pub mod strict_json;
 pub mod v1;
 
-pub use config::{Config, Parts};
+pub use config::Config;
 pub use service::{Server, run};

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use api::{Config, Parts};
+use api::Config;
+use boot::Parts;
 use clap::{Parser, Subcommand};
 
 /// The HTTP job API: accepts jobs, shows how they stand, hands out what they made.

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
-use boot::{Clock, Shutdown};
+use boot::{Clock, Parts, Shutdown};
 use shared_folder::SharedFolder;
-use shared_folder::recover::{Duty, Sweeper, settle_at_start};
-use shared_folder::self_test::self_test;
+use shared_folder::recover::{Duty, Sweeper};
 use shared_folder::submit::Submitter;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::{Config, Parts};
+use crate::config::Config;
 use crate::dispatch::dispatch;
 use crate::site::{self, Site};
 
@@ -65,14 +64,13 @@ impl Server {
     /// Where the folder cannot carry the protocol, or the address cannot be listened on.
     pub fn bind(config: Config, parts: &Parts) -> anyhow::Result<Self> {
         let clock = parts.clock;
-        let folder = Arc::new(SharedFolder::open(
+        let options = config.options.clone();
+        let folder = Arc::new(SharedFolder::start(
             &config.shared_dir,
-            config.options.clone(),
+            options,
+            parts.lock_probe(),
+            clock.now(),
         )?);
-        if let Some(advice) = self_test(&folder, parts.lock_probe())? {
-            tracing::warn!("{advice}");
-        }
-        settle_at_start(&folder, clock.now())?;
         let listener = TcpListener::bind(config.listen)
             .with_context(|| format!("listen on {}", config.listen))?;
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));

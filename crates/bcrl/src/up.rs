@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use boot::{Clock, Settings, Shutdown};
+use boot::{Clock, Parts, Settings, Shutdown};
 use tokio::task::JoinSet;
 use worker::{Service, Until};
 
@@ -52,13 +52,9 @@ pub fn main(args: &UpArgs) -> ExitCode {
 /// Starts every service, says where they are, and waits for the first one to end: then the others are ended too.
 async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Result<()> {
     let config = api::Config::new(&settings)?;
-    let parts = api::Parts::of_this_process(clock);
+    let parts = Parts::of_this_process(clock);
     // The worker first: whoever reaches the API finds its APIs there.
-    let service = Service::start(
-        worker::Config::new(&settings)?,
-        worker::Parts::of_this_process(clock),
-    )
-    .await;
+    let service = Service::start(worker::Config::new(&settings)?, parts.clone()).await;
     let service = service.context("worker")?;
     let server = tokio::task::spawn_blocking(move || api::Server::bind(config, &parts))
         .await?

@@ -1,7 +1,7 @@
 //! What every binary does around its work.
 //!
 //! - [`settings`]: everything that can be set, one struct a section; [`load`] reads it from file and environment, and
-//!   [`reference`] writes it down for people.
+//!   [`reference`](mod@reference) writes it down for people.
 //! - [`clock`]: the only clock, in the site's zone.
 //! - [`logs`]: where the process's own words go.
 //! - [`run`]: the runtime, signals, and how a process ends.
@@ -16,5 +16,5 @@ pub mod run;
 pub mod settings;
 
 pub use clock::Clock;
-pub use run::{Shutdown, main};
+pub use run::{Parts, Shutdown, main};
 pub use settings::Settings;

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,34 @@ use crate::settings::Settings;
 
 /// Tells everybody in a process that it is to end.
 pub type Shutdown = CancellationToken;
+
+/// What a service is given besides its settings.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The clock.
+    pub clock: Clock,
+    /// A program with the hidden commands that services start as their own children: `lock-probe`, and `exec` for
+    /// workers.
+    pub executable: PathBuf,
+}
+
+impl Parts {
+    /// The parts of a process that is itself the program with the hidden commands.
+    pub fn of_this_process(clock: Clock) -> Self {
+        // The link still works when the program's file was replaced by a newer one.
+        Parts {
+            clock,
+            executable: "/proc/self/exe".into(),
+        }
+    }
+
+    /// The second process of the shared folder's self-test.
+    pub fn lock_probe(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.arg("lock-probe");
+        command
+    }
+}
 
 /// The exit code of settings that cannot be used (sysexits.h).
 pub const EX_CONFIG: u8 = 78;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::error::{Because, FolderError};
 use crate::guard::Guard;
 use crate::index::{Document, INDEX, SIZE_LIMIT};
 use crate::lock::QueueLock;
-use crate::recover;
+use crate::{recover, self_test};
 
 /// A shared folder that is open.
 ///
@@ -177,7 +178,7 @@ impl SharedFolder {
             root: root_dir,
         };
         let lock = QueueLock::open(&dirs.request)?;
-        let sync_index = crate::self_test::is_remote(root);
+        let sync_index = self_test::is_remote(root);
         Ok(SharedFolder {
             root: root.to_owned(),
             dirs,
@@ -186,6 +187,27 @@ impl SharedFolder {
             sync_index,
             cache: Mutex::default(),
         })
+    }
+
+    /// Opens a folder for a service: checks that its volume carries the protocol, and settles what an earlier process
+    /// left half-way, before anything is answered or claimed. `lock_probe` is a command of this program that calls
+    /// [`self_test::probe`] with the path that is appended to its arguments.
+    ///
+    /// # Errors
+    /// As for [`SharedFolder::open`]; [`FolderError::Unsuitable`] where locks do not hold on the volume.
+    pub fn start(
+        root: &Path,
+        options: Options,
+        lock_probe: Command,
+        now: Date,
+    ) -> Result<Self, FolderError> {
+        let folder = SharedFolder::open(root, options)?;
+        if let Some(advice) = self_test::self_test(&folder, lock_probe)? {
+            tracing::warn!("{advice}");
+        }
+        recover::settle_at_start(&folder, now)?;
+        folder.keep_reserve()?;
+        Ok(folder)
     }
 
     /// Where it is.

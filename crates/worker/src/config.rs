@@ -1,7 +1,6 @@
 //! What a worker is told at its start.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -42,33 +41,6 @@ pub struct Config {
     pub result_limit: u64,
     /// Largest log, in bytes.
     pub log_limit: u64,
-}
-
-/// What a worker is given besides its settings.
-#[derive(Debug, Clone)]
-pub struct Parts {
-    /// The clock.
-    pub clock: boot::Clock,
-    /// A program with the hidden commands `exec` and `lock-probe`: this one.
-    pub executable: PathBuf,
-}
-
-impl Parts {
-    /// The parts of a process that is itself the program with the hidden commands.
-    pub fn of_this_process(clock: boot::Clock) -> Self {
-        // The link still works when the program's file was replaced by a newer one.
-        Parts {
-            clock,
-            executable: "/proc/self/exe".into(),
-        }
-    }
-
-    /// The second process of the folder's self-test.
-    pub fn lock_probe(&self) -> Command {
-        let mut command = Command::new(&self.executable);
-        command.arg("lock-probe");
-        command
-    }
 }
 
 impl Config {

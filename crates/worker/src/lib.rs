@@ -2,7 +2,7 @@
 //!
 //! A job's way through it, from top to bottom:
 //! - [`service`]: the process. It waits to be woken, and claims while it has a free slot.
-//! - [`run`]: one claimed job, from its claim to its end.
+//! - [`run`](mod@run): one claimed job, from its claim to its end.
 //! - [`attempt`]: the folder of one run, and the order for its supervisor.
 //! - [`supervisor`]: the worker's end of the pipes to the supervisor; [`exec`] is the supervisor itself.
 //! - [`outcome`]: what the supervisor's report means for the job.
@@ -28,5 +28,5 @@ pub mod schedule;
 pub mod service;
 pub mod supervisor;
 
-pub use config::{Config, Parts};
+pub use config::Config;
 pub use service::{Service, Until, run};

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use boot::{Clock, Settings};
+use boot::{Clock, Parts, Settings};
 use clap::{Parser, Subcommand};
 use job_core::ids::ApiName;
 use worker::commands::{check, new, prepare, try_app};
-use worker::{Config, Parts, Service, Until};
+use worker::{Config, Service, Until};
 
 /// The worker on the APP server: takes jobs from the shared folder and runs the main.py of their API.
 ///

@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use boot::{Clock, Shutdown};
+use boot::{Clock, Parts, Shutdown};
 use job_core::ids::{JobId, Token, WorkerId};
 use shared_folder::claim::ClaimedJob;
 use shared_folder::heartbeat::Presence;
-use shared_folder::recover::settle_at_start;
-use shared_folder::self_test::self_test;
 use shared_folder::watch::Change;
 use shared_folder::{FolderError, SharedFolder};
 use tokio::sync::{Notify, watch};
@@ -19,7 +17,7 @@ use uuid::Uuid;
 
 use crate::apps::{self, Offered};
 use crate::beat;
-use crate::config::{Config, Parts};
+use crate::config::Config;
 use crate::python;
 use crate::run::{Stop, run_job};
 use crate::schedule::Schedule;
@@ -151,17 +149,15 @@ impl Service {
 
 fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)> {
     let clock = parts.clock;
-    let folder = Arc::new(SharedFolder::open(
+    let options = config.options.clone();
+    let folder = Arc::new(SharedFolder::start(
         &config.shared_dir,
-        config.options.clone(),
+        options,
+        parts.lock_probe(),
+        clock.now(),
     )?);
-    if let Some(advice) = self_test(&folder, parts.lock_probe())? {
-        tracing::warn!("{advice}");
-    }
     std::fs::create_dir_all(&config.scratch_dir)
         .with_context(|| format!("make the scratch folder {}", config.scratch_dir.display()))?;
-    settle_at_start(&folder, clock.now())?;
-    folder.keep_reserve()?;
     let id = WorkerId::new(&config.name, Uuid::new_v4())
         .with_context(|| format!("worker.name {:?}", config.name))?;
     let presence = Presence::announce(folder.clone(), id.clone())?;

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use app_folder::Apps;
+use boot::Parts;
 use shared_folder::SharedFolder;
 use shared_folder::self_test::self_test;
 
 use super::say;
-use crate::config::{Config, Parts};
+use crate::config::Config;
 use crate::python;
 
 /// Looks at everything that a worker needs, and tells what is not in order. Exit code 1 where something is not.

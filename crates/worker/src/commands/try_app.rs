@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use app_folder::App;
+use boot::Parts;
 use job_core::date::Date;
 use job_core::files::Request;
 use job_core::ids::ApiName;
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::note;
 use crate::attempt::{Attempt, RunLimits};
-use crate::config::{Config, Parts};
+use crate::config::Config;
 use crate::exec::{Ending, Report};
 use crate::outcome::{Outcome, outcome};
 use crate::python;
