@@ -1,9 +1,13 @@
 //! What a client may send: a JSON document of limited size, whose form is said in its header.
 
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header;
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use futures_util::StreamExt;
 
 use crate::dispatch::Context;
@@ -18,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// `unsupported-media-type`, `payload-too-large` (before it is read through), `request-timeout`, `bad-request`.
 pub async fn read(
     context: &Context,
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     limit: u64,
 ) -> Result<Vec<u8>, Problem> {
     let too_large =
@@ -81,5 +85,39 @@ fn check_form(context: &Context) -> Result<(), Problem> {
             refused("JSON is sent in UTF-8")
         }
         _ => Ok(()),
+    }
+}
+
+/// Makes the server close the connection behind this answer, unless the request's body was read to its end.
+///
+/// The server would otherwise wait without end for the rest of a chunked body that nobody wants: it does so as soon as
+/// the payload is dropped, so the answer holds it until it is sent.
+pub fn close_unless_read(answer: HttpResponse, payload: web::Payload) -> HttpResponse {
+    answer.map_body(|_, body| {
+        BoxBody::new(Holding {
+            body,
+            _payload: payload,
+        })
+    })
+}
+
+/// An answer's body that holds what is left of the request's.
+struct Holding {
+    body: BoxBody,
+    _payload: web::Payload,
+}
+
+impl MessageBody for Holding {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        task: &mut Task<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(task)
     }
 }

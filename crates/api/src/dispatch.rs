@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::problem::{Kind, Problem};
 use crate::service::State;
 use crate::site::Site;
-use crate::{health, problem_page, v1};
+use crate::{body, health, problem_page, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,7 +51,7 @@ impl Context {
 /// Answers a request.
 pub async fn dispatch(
     request: HttpRequest,
-    payload: web::Payload,
+    mut payload: web::Payload,
     state: web::Data<State>,
 ) -> HttpResponse {
     let id = Uuid::now_v7();
@@ -65,7 +65,7 @@ pub async fn dispatch(
         parameters: Vec::new(),
         id,
     };
-    let mut answer = answer(context, payload, &path)
+    let mut answer = answer(context, &mut payload, &path)
         .await
         .unwrap_or_else(|problem| problem.answer(id));
     let headers = answer.headers_mut();
@@ -78,12 +78,12 @@ pub async fn dispatch(
         HeaderValue::from_static("nosniff"),
     );
     tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
-    answer
+    body::close_unless_read(answer, payload)
 }
 
 async fn answer(
     mut context: Context,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     path: &str,
 ) -> Result<HttpResponse, Problem> {
     let segments =
@@ -133,7 +133,7 @@ async fn answer(
 async fn call(
     endpoint: Endpoint,
     context: Context,
-    payload: web::Payload,
+    payload: &mut web::Payload,
 ) -> Result<HttpResponse, Problem> {
     match endpoint {
         Endpoint::Submit => v1::jobs::submit::by_name(context, payload).await,

@@ -26,6 +26,8 @@ pub enum Kind {
     PayloadTooLarge,
     /// The body is in a form that is not taken.
     UnsupportedMediaType,
+    /// The part that is asked for is not there.
+    RangeNotSatisfiable,
     /// The body came too slowly.
     RequestTimeout,
     /// The job has not ended.
@@ -54,7 +56,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 20] = [
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::BadRequest,
@@ -62,6 +64,7 @@ impl Kind {
         Kind::ValidationFailed,
         Kind::PayloadTooLarge,
         Kind::UnsupportedMediaType,
+        Kind::RangeNotSatisfiable,
         Kind::RequestTimeout,
         Kind::ResultNotReady,
         Kind::JobFailed,
@@ -120,6 +123,12 @@ impl Kind {
                 "Unsupported media type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Send Content-Type: application/json, in UTF-8 and not compressed.",
+            ),
+            Kind::RangeNotSatisfiable => (
+                "range-not-satisfiable",
+                "The part is not there",
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "The header Content-Range says how many bytes there are; ask for a part of these, or leave Range out.",
             ),
             Kind::RequestTimeout => (
                 "request-timeout",
@@ -223,18 +232,23 @@ pub struct Problem {
 pub struct FieldError {
     /// What is wrong; at most 200 characters.
     pub detail: String,
-    /// Where, as a JSON Pointer (RFC 6901).
+    /// Where, as a JSON Pointer (RFC 6901); cut as well, since its names may be the client's.
     pub pointer: String,
 }
 
 impl FieldError {
-    /// An error whose text is cut where it is long: it may quote what the client sent.
-    pub fn new(detail: &str, pointer: impl Into<String>) -> Self {
+    /// An error at one place.
+    pub fn new(detail: &str, pointer: &str) -> Self {
         FieldError {
-            detail: detail.chars().take(200).collect(),
-            pointer: pointer.into(),
+            detail: cut(detail),
+            pointer: cut(pointer),
         }
     }
+}
+
+/// The beginning of a text that quotes what the client sent: nobody is sent much of it back.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 #[derive(Serialize)]

@@ -56,9 +56,14 @@ async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Re
     // The worker first: whoever reaches the API finds its APIs there.
     let service = Service::start(worker::Config::new(&settings)?, parts.clone()).await;
     let service = service.context("worker")?;
-    let server = tokio::task::spawn_blocking(move || api::Server::bind(config, &parts))
-        .await?
-        .context("API")?;
+    let server =
+        match tokio::task::spawn_blocking(move || api::Server::bind(config, &parts)).await? {
+            Ok(server) => server,
+            Err(error) => {
+                service.leave().await.context("worker")?;
+                return Err(error.context("API"));
+            }
+        };
     greet(&settings, server.address()?, &service.apis());
 
     let mut services = JoinSet::new();

@@ -68,10 +68,14 @@ pub fn settle(facts: &Facts, entry: Option<&Entry>, owner: Owner) -> Settlement 
         return Settlement::FinishDeletion;
     }
     if let Some(receipt) = &facts.receipt {
-        return if state.is_some_and(|state| state.status() == receipt.status()) {
-            Settlement::Settled
-        } else {
-            Settlement::Enter(receipt.clone())
+        // An entry that says no more than the word was written by hand; the receipt knows when.
+        let agrees = |state: &State| {
+            state.status() == receipt.status()
+                && (state.finished().is_some() || receipt.finished().is_none())
+        };
+        return match state {
+            Some(state) if agrees(state) => Settlement::Settled,
+            _ => Settlement::Enter(receipt.clone()),
         };
     }
     match (facts.response, state) {

@@ -24,6 +24,14 @@ impl SharedFolder {
         self.dirs.catalog.replace(&format!("{name}.json"), &text)
     }
 
+    /// Whether the worker called `name` has a catalog here; somebody may have cleared it away.
+    ///
+    /// # Errors
+    /// Where the folder cannot be looked at.
+    pub fn has_catalog(&self, name: &str) -> Result<bool, FolderError> {
+        self.dirs.catalog.has(&format!("{name}.json"))
+    }
+
     /// What tells whether a catalog came, went or was replaced.
     ///
     /// # Errors

@@ -231,6 +231,28 @@ impl SharedFolder {
             .unwrap_or_default())
     }
 
+    /// The same, for showing many jobs at once: where a third party ended jobs by hand, these are settled first, so
+    /// that no final status is shown that could still change.
+    ///
+    /// # Errors
+    /// As for [`SharedFolder::queue`]; and where jobs had to be settled and could not be.
+    pub fn settled_queue(&self, now: Date) -> Result<Queue, FolderError> {
+        let queue = self.queue()?;
+        // Whoever ends a job by our rules says when.
+        let by_hand =
+            |entry: &&Arc<Entry>| entry.status().is_final() && entry.state().finished().is_none();
+        let unsettled: Vec<_> = queue
+            .iter()
+            .filter(by_hand)
+            .map(|entry| entry.uuid)
+            .collect();
+        if unsettled.is_empty() {
+            return Ok(queue);
+        }
+        recover::settle_now(self, &unsettled, now)?;
+        self.queue()
+    }
+
     /// All about one job; nothing where neither index nor facts know it.
     ///
     /// A final status is durable before it is shown: where a fact is ahead of the index, the job is settled first, and
@@ -254,7 +276,7 @@ impl SharedFolder {
             || self.dirs.response.has(&file)?;
         if ahead {
             // A third party's end of the job, or ours between two steps: whoever comes first writes the receipt.
-            if let Err(error) = recover::settle_now(self, uuid, now) {
+            if let Err(error) = recover::settle_now(self, &[uuid], now) {
                 tracing::debug!(job.id = %uuid, error = %error, "job could not be settled while it was looked at");
             }
             if let Some(receipt) = self.receipt(uuid)? {

@@ -140,10 +140,16 @@ pub fn settle_at_start(folder: &SharedFolder, now: Date) -> Result<usize, Folder
     Ok(settled)
 }
 
-/// Settles one job now.
-pub(crate) fn settle_now(folder: &SharedFolder, uuid: JobId, now: Date) -> Result<(), FolderError> {
+/// Settles these jobs now.
+pub(crate) fn settle_now(
+    folder: &SharedFolder,
+    uuids: &[JobId],
+    now: Date,
+) -> Result<(), FolderError> {
     let mut guard = folder.lock(now)?;
-    settle_job(&mut guard, uuid, &Observer::nobody())?;
+    for uuid in uuids {
+        settle_job(&mut guard, *uuid, &Observer::nobody())?;
+    }
     guard.commit()
 }
 

@@ -107,7 +107,11 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
     while tokio::time::timeout(LOOK, end.cancelled()).await.is_err() {
         let (now, shared) = (worker.offered.borrow().clone(), worker.clone());
         let changed = blocking(move || {
-            if Stamp::of(&shared.config.apps_dir) == now.stamp {
+            let published = shared
+                .folder
+                .has_catalog(&shared.config.name)
+                .unwrap_or(true);
+            if published && Stamp::of(&shared.config.apps_dir) == now.stamp {
                 return None;
             }
             let offered = read(&shared.config.apps_dir);

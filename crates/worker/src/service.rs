@@ -99,6 +99,14 @@ impl Service {
             .collect()
     }
 
+    /// Leaves without having claimed anything.
+    ///
+    /// # Errors
+    /// Where the worker's files cannot be removed.
+    pub async fn leave(self) -> anyhow::Result<()> {
+        Ok(blocking(move || self.presence.leave()).await??)
+    }
+
     /// Claims and runs jobs until it is shut down, or until nothing is left where that is wanted. Running jobs are
     /// given back to the queue.
     ///

@@ -2,6 +2,7 @@
 
 use chrono::{Local, TimeDelta};
 use job_core::date::Date;
+use unicode_width::UnicodeWidthStr;
 
 /// A date in the zone of whoever looks, to the second.
 pub(super) fn local(date: Date) -> String {
@@ -9,12 +10,13 @@ pub(super) fn local(date: Date) -> String {
     moment.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// How long something took: tenths of seconds at first, coarser as it gets longer.
+/// How long something took: milliseconds at first, coarser as it gets longer.
 pub(super) fn time(delta: TimeDelta) -> String {
     let millis = delta.num_milliseconds().max(0);
     let (seconds, minutes, hours) = (millis / 1000, millis / 60_000, millis / 3_600_000);
     match seconds {
-        0..60 => format!("{seconds}.{} s", millis % 1000 / 100),
+        0 => format!("{millis} ms"),
+        1..60 => format!("{seconds}.{} s", millis % 1000 / 100),
         60..3600 => format!("{minutes} m {:02} s", seconds % 60),
         _ => format!("{hours} h {:02} m", minutes % 60),
     }
@@ -51,7 +53,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
     let widths: [usize; N] = std::array::from_fn(|column| {
         lines
             .iter()
-            .map(|row| width(&row[column]))
+            .map(|row| row[column].width())
             .max()
             .unwrap_or(0)
     });
@@ -72,7 +74,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
 pub(super) fn fields(fields: &[(&str, String)]) -> String {
     let name_width = fields
         .iter()
-        .map(|(name, _)| width(name))
+        .map(|(name, _)| name.width())
         .max()
         .unwrap_or(0);
     let mut lines = Vec::new();
@@ -87,27 +89,7 @@ pub(super) fn fields(fields: &[(&str, String)]) -> String {
 }
 
 fn padded(text: &str, to: usize) -> String {
-    format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
-}
-
-/// Columns on a terminal. Japanese takes two a character, which `len` and `chars` do not know.
-fn width(text: &str) -> usize {
-    let columns = |c: char| match u32::from(c) {
-        0x300..=0x36f | 0x200b..=0x200f | 0x3099 | 0x309a | 0xfe00..=0xfe0f => 0,
-        // Hangul, CJK with kana, compatibility forms, full-width forms, emoji: "W" and "F" of Unicode annex 11.
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff01..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1f64f
-        | 0x1f900..=0x1f9ff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    };
-    text.chars().map(columns).sum()
+    format!("{text}{}", " ".repeat(to.saturating_sub(text.width())))
 }
 
 #[cfg(test)]
@@ -153,8 +135,8 @@ mod tests {
     #[test]
     fn times_get_coarser_as_they_get_longer() {
         for (millis, shown) in [
-            (-5, "0.0 s"),
-            (40, "0.0 s"),
+            (-5, "0 ms"),
+            (40, "40 ms"),
             (3_260, "3.2 s"),
             (59_999, "59.9 s"),
             (130_000, "2 m 10 s"),

@@ -89,13 +89,7 @@ fn it_greets_with_what_to_try_and_ends_cleanly_on_ctrl_c() {
     }
     up.signal(Signal::INT);
     assert_eq!(up.wait(SOON).code(), Some(0));
-    assert!(
-        std::fs::read_dir(site.shared("workers"))
-            .unwrap()
-            .next()
-            .is_none(),
-        "the worker has left"
-    );
+    assert!(no_worker_is_left(&site));
 }
 
 #[test]
@@ -113,6 +107,14 @@ fn a_service_that_cannot_start_ends_the_rest_with_its_reason() {
         "{}",
         up.log()
     );
+    assert!(no_worker_is_left(&second));
+}
+
+fn no_worker_is_left(site: &Site) -> bool {
+    std::fs::read_dir(site.shared("workers"))
+        .unwrap()
+        .next()
+        .is_none()
 }
 
 #[test]

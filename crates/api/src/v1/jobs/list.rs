@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dispatch::Context;
 use crate::job_json::Job;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, cut};
 
 /// Jobs on a page where nothing is said.
 const LIMIT: usize = 100;
@@ -44,7 +44,7 @@ struct Page {
 pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
     let query = web::Query::<Query>::from_query(context.request.query_string());
     let query = query
-        .map_err(|error| Kind::BadRequest.problem(format!("the query: {error}")))?
+        .map_err(|error| Kind::BadRequest.problem(cut(&format!("the query: {error}"))))?
         .into_inner();
     let limit = match query.limit {
         None => LIMIT,
@@ -54,7 +54,8 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
         Some(limit) => usize::try_from(limit).unwrap_or(LIMIT_MOST).min(LIMIT_MOST),
     };
     let state = context.state.clone();
-    let queue = web::block(move || state.folder.queue()).await??;
+    let now = state.clock.now();
+    let queue = web::block(move || state.folder.settled_queue(now)).await??;
     let start = match query.cursor {
         None => 0,
         Some(cursor) => queue

@@ -1,17 +1,17 @@
 //! `GET /api/v1/jobs/{uuid}/log`: what the job's script wrote to stderr so far.
 
 use actix_files::NamedFile;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
-use super::find;
+use super::{find, send};
 use crate::dispatch::Context;
 use crate::problem::{Kind, Problem};
 
 /// Streams the log; empty where nothing was written.
 ///
 /// # Errors
-/// Those of the job itself.
+/// `range-not-satisfiable`, and those of the job itself.
 pub async fn log(context: Context) -> Result<HttpResponse, Problem> {
     let uuid = find(&context).await?.entry.uuid;
     let state = context.state.clone();
@@ -25,12 +25,5 @@ pub async fn log(context: Context) -> Result<HttpResponse, Problem> {
     };
     let named = NamedFile::from_file(file, "log.txt")
         .map_err(|error| Kind::Internal.problem(error.to_string()))?;
-    let named = named
-        .set_content_type(text.parse().expect("it is a media type"))
-        .disable_content_disposition();
-    let mut answer = named.into_response(&context.request);
-    answer
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(answer)
+    send(&context, named, text)
 }

@@ -7,7 +7,10 @@ pub mod log;
 pub mod result;
 pub mod submit;
 
-use actix_web::web;
+use actix_files::NamedFile;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, web};
 use job_core::ids::JobId;
 use shared_folder::JobView;
 
@@ -44,4 +47,26 @@ fn unknown(context: &Context, uuid: JobId) -> Problem {
         )),
         _ => Kind::NotFound.problem("there is no such job"),
     }
+}
+
+/// Streams a file, or the part of it that is asked for (RFC 9110 section 14).
+///
+/// # Errors
+/// `range-not-satisfiable`.
+fn send(context: &Context, file: NamedFile, media_type: &str) -> Result<HttpResponse, Problem> {
+    let file = file
+        .set_content_type(media_type.parse().expect("it is a media type"))
+        .disable_content_disposition();
+    let mut answer = file.into_response(&context.request);
+    if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        let size = answer.headers().get(header::CONTENT_RANGE);
+        let size = size.and_then(|size| size.to_str().ok()).unwrap_or_default();
+        return Err(Kind::RangeNotSatisfiable
+            .problem("the range cannot be read, or begins behind the end")
+            .with_header(header::CONTENT_RANGE, size));
+    }
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
 }

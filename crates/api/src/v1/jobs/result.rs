@@ -2,11 +2,10 @@
 
 use actix_files::NamedFile;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, web};
 use job_core::status::State;
 
-use super::find;
+use super::{find, send};
 use crate::dispatch::Context;
 use crate::job_json::Job;
 use crate::problem::{Kind, Problem};
@@ -14,7 +13,8 @@ use crate::problem::{Kind, Problem};
 /// Streams the result, or the part of it that is asked for.
 ///
 /// # Errors
-/// `result-not-ready`, `job-failed`, `job-canceled`, `result-corrupt`, and those of the job itself.
+/// `result-not-ready`, `job-failed`, `job-canceled`, `result-corrupt`, `range-not-satisfiable`, and those of the job
+/// itself.
 pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
     let view = find(&context).await?;
     match &view.state {
@@ -43,13 +43,7 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
     };
     let named = NamedFile::from_file(file, "result.json")
         .map_err(|error| corrupt(&context, &error.to_string()))?;
-    let named = named
-        .set_content_type("application/json".parse().expect("it is a media type"))
-        .disable_content_disposition();
-    let mut answer = named.into_response(&context.request);
-    answer
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let answer = send(&context, named, "application/json")?;
     if context.request.method() == Method::GET && answer.status().is_success() {
         context
             .state

@@ -23,7 +23,10 @@ const ERRORS_TOLD: usize = 50;
 ///
 /// # Errors
 /// `not-found`, `no-app-server`, whatever is wrong with the body, or the folder's refusal: then there is no job.
-pub async fn by_name(context: Context, payload: web::Payload) -> Result<HttpResponse, Problem> {
+pub async fn by_name(
+    context: Context,
+    payload: &mut web::Payload,
+) -> Result<HttpResponse, Problem> {
     if context.site.catalog.is_empty() {
         let detail = "no worker has published any API yet";
         return Err(Kind::NoAppServer.problem(detail).retry_after(15));
@@ -43,7 +46,7 @@ pub async fn by_name(context: Context, payload: web::Payload) -> Result<HttpResp
 /// As for [`by_name`].
 pub async fn own_route(
     context: Context,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     name: ApiName,
 ) -> Result<HttpResponse, Problem> {
     let Some(api) = context.site.catalog.get(&name).cloned() else {
@@ -54,7 +57,7 @@ pub async fn own_route(
 
 async fn submit(
     context: &Context,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     api: &Api,
     parameters: &[(String, String)],
 ) -> Result<HttpResponse, Problem> {
@@ -120,7 +123,7 @@ fn params(body: &[u8], api: &Api, parameters: &[(String, String)]) -> Result<Par
             .iter()
             .filter(|(name, _)| members.contains_key(name));
         let errors: Vec<_> = given
-            .map(|(name, _)| FieldError::new("the URL gives it already", pointer(name)))
+            .map(|(name, _)| FieldError::new("the URL gives it already", &pointer(name)))
             .collect();
         if !errors.is_empty() {
             return Err(Kind::ValidationFailed
@@ -134,14 +137,14 @@ fn params(body: &[u8], api: &Api, parameters: &[(String, String)]) -> Result<Par
             .to_owned();
         text = String::from("{");
         for (name, given) in parameters {
-            let typed = typed(given, api.schema.as_ref(), name);
+            let (value, written) = typed(given, api.schema.as_ref(), name);
             if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(&serde_json::to_string(name).expect("text always serializes"));
+            text.push_str(&quoted(name));
             text.push(':');
-            text.push_str(&typed.to_string());
-            members.insert(name.clone(), typed);
+            text.push_str(&written);
+            members.insert(name.clone(), value);
         }
         if !rest.trim_start().starts_with('}') {
             text.push(',');
@@ -153,9 +156,9 @@ fn params(body: &[u8], api: &Api, parameters: &[(String, String)]) -> Result<Par
     Ok(Params { text, value })
 }
 
-/// A parameter of the URL, typed by the schema; text where that says nothing, or something that does not fit: then
-/// the check of the body tells.
-fn typed(text: &str, schema: Option<&Value>, name: &str) -> Value {
+/// A parameter of the URL, typed by the schema and as it is written in JSON, to the last digit; text where the schema
+/// says nothing, or something that does not fit: then the check of the body tells.
+fn typed(text: &str, schema: Option<&Value>, name: &str) -> (Value, String) {
     let types =
         schema.and_then(|schema| schema.pointer(&format!("/properties{}/type", pointer(name))));
     let is = |wanted: &str| match types {
@@ -163,33 +166,68 @@ fn typed(text: &str, schema: Option<&Value>, name: &str) -> Value {
         Some(Value::Array(some)) => some.iter().any(|one| one == wanted),
         _ => false,
     };
+    // JSON allows white space around a number; a URL has none to spare.
     let parsed = serde_json::from_str::<Value>(text)
         .ok()
         .filter(|value| match value {
             Value::Number(_) => is("number") || is("integer"),
             Value::Bool(_) => is("boolean"),
             _ => false,
-        });
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+        })
+        .filter(|_| text.trim() == text);
+    match parsed {
+        Some(value) => (value, text.to_owned()),
+        None => (Value::String(text.to_owned()), quoted(text)),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("text always serializes")
 }
 
 fn validate(context: &Context, api: &Api, params: &Params) -> Result<(), Problem> {
-    let Some(validator) = context.site.validator(&api.name) else {
-        return Ok(());
-    };
-    let errors = validator.iter_errors(&params.value).take(ERRORS_TOLD);
-    let errors: Vec<_> = errors
-        .map(|error| FieldError::new(&error.to_string(), error.instance_path().to_string()))
-        .collect();
+    let mut errors = Vec::new();
+    // Nearly no body has one, and a large one is not walked through for it.
+    if params.text.get().contains("\\u0000") {
+        find_nul(&params.value, "", &mut errors);
+    }
+    if let Some(validator) = context.site.validator(&api.name) {
+        let misfits = validator.iter_errors(&params.value).take(ERRORS_TOLD);
+        errors.extend(
+            misfits.map(|error| {
+                FieldError::new(&error.to_string(), &error.instance_path().to_string())
+            }),
+        );
+    }
     if errors.is_empty() {
         return Ok(());
     }
-    let detail = format!(
-        "the body does not fit the API {}: {} things are wrong",
-        api.name,
-        errors.len()
-    );
+    errors.truncate(ERRORS_TOLD);
+    let detail = format!("the body does not fit the API {}", api.name);
     Err(Kind::ValidationFailed.problem(detail).with_errors(errors))
+}
+
+/// Finds strings and names with a NUL, which much of what a script may call takes for their end.
+fn find_nul(value: &Value, at: &str, errors: &mut Vec<FieldError>) {
+    let nul = |at: &str| FieldError::new("a NUL character is not taken", at);
+    match value {
+        Value::String(text) if text.contains('\0') => errors.push(nul(at)),
+        Value::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                find_nul(item, &format!("{at}/{n}"), errors);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let at = format!("{at}{}", pointer(name));
+                if name.contains('\0') {
+                    errors.push(nul(&at));
+                }
+                find_nul(member, &at, errors);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A member's name as a JSON Pointer.
