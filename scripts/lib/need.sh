@@ -68,6 +68,12 @@ need_python() {
         die "Python 3.9 or newer is needed, and there is $(python3 --version)"
 }
 
+# `bcrl-worker prepare` makes virtual environments, which Debian packs apart.
+need_python_venv() {
+    need_python
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python's venv" python3-venv
+}
+
 need_curl() {
     command -v curl >/dev/null || apt_install curl curl ca-certificates
 }
@@ -89,15 +95,28 @@ rust_is_new_enough() {
     [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ]
 }
 
+# Debian 12 and older have no package of it: by its own installer, into the user's home.
+install_rustup() {
+    local by_hand
+    by_hand="Rust $(wanted_rust) or newer is needed; install it as https://rustup.rs says and start again"
+    need_curl
+    say "installing rustup, which installs Rust, by its own installer"
+    curl --proto '=https' --tlsv1.2 -sSf --retry 3 https://sh.rustup.rs |
+        sh -s -- -y --quiet --profile minimal --default-toolchain none --no-modify-path || die "$by_hand"
+    command -v rustup >/dev/null || die "$by_hand"
+}
+
 need_rust() {
     ! rust_is_new_enough || return 0
     PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
     ! rust_is_new_enough || return 0
 
     if ! command -v rustup >/dev/null; then
-        apt_offers rustup || die "Rust $(wanted_rust) or newer is needed, and there is no rustup;" \
-            "install it as https://rustup.rs says and start again"
-        apt_install "rustup, which installs Rust," rustup ca-certificates
+        if apt_offers rustup; then
+            apt_install "rustup, which installs Rust," rustup ca-certificates
+        else
+            install_rustup
+        fi
     fi
     say "installing the stable Rust toolchain (Rust $(wanted_rust) or newer is needed)"
     rustup toolchain install stable --profile minimal --no-self-update
