@@ -34,8 +34,8 @@ struct ReadyWorker {
 pub async fn readyz(context: Context) -> Result<HttpResponse, Problem> {
     let state = context.state.clone();
     let living = web::block(move || {
-        let mut sweeper = state.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
-        sweeper.living_workers(&state.folder, state.uptime())
+        let mut workers = state.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.living_workers(&state.folder, state.uptime())
     });
     let living = living.await??;
     if living.is_empty() {

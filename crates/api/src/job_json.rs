@@ -194,7 +194,8 @@ impl Job {
     pub fn answer(&self, mut answer: HttpResponseBuilder) -> HttpResponse {
         answer
             .insert_header((header::ETAG, self.etag()))
-            .insert_header((header::CACHE_CONTROL, "no-cache"));
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .insert_header((header::VARY, "Accept-Language"));
         if !self.status.is_final() {
             answer.insert_header((header::RETRY_AFTER, self.retry_after().to_string()));
         }

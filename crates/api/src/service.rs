@@ -1,7 +1,7 @@
 //! The API's process: its listener, what it does beside answering, and its end.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
@@ -35,8 +35,8 @@ pub struct State {
     pub submitter: Submitter,
     /// The APIs and routes as they are now.
     pub site: watch::Receiver<Arc<Site>>,
-    /// What this process knows of the workers.
-    pub sweeper: Mutex<Sweeper>,
+    /// What this process knows of the workers; apart from the sweeps, which may wait for the lock.
+    pub workers: Mutex<Sweeper>,
     started: Instant,
 }
 
@@ -76,7 +76,7 @@ impl Server {
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));
         let state = State {
             submitter: Submitter::start(folder.clone()),
-            sweeper: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
+            workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
             started: Instant::now(),
             config,
             clock,
@@ -178,6 +178,7 @@ async fn follow_catalogs(state: Arc<State>, site: watch::Sender<Arc<Site>>, end:
 
 /// Settles what third parties and killed processes leave, also where no worker of ours runs.
 async fn sweep_again_and_again(state: Arc<State>, end: Shutdown) {
+    let mut sweeper = Sweeper::new(Duty::Settle, state.config.beat);
     let mut ticks = interval(state.config.beat.sweep);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -187,24 +188,22 @@ async fn sweep_again_and_again(state: Arc<State>, end: Shutdown) {
         }
         let shared = state.clone();
         let swept = tokio::task::spawn_blocking(move || {
-            let mut sweeper = shared
-                .sweeper
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
             let site = shared.site.borrow().clone();
-            sweeper.run_once(
-                &shared.folder,
-                &site.catalog,
-                shared.clock.now(),
-                shared.uptime(),
-            )
+            let (now, clock) = (shared.clock.now(), shared.uptime());
+            let settled = sweeper.run_once(&shared.folder, &site.catalog, now, clock);
+            (sweeper, settled)
         });
         match swept.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = %error, "the folder could not be swept; the next sweep tries again")
+            Ok((back, settled)) => {
+                sweeper = back;
+                if let Err(error) = settled {
+                    tracing::warn!(error = %error, "the folder could not be swept; the next sweep tries again");
+                }
             }
-            Err(error) => tracing::error!(error = %error, "the sweep panicked"),
+            Err(error) => {
+                tracing::error!(error = %error, "the sweep panicked");
+                sweeper = Sweeper::new(Duty::Settle, state.config.beat);
+            }
         }
     }
 }

@@ -143,7 +143,7 @@ impl App {
         }
         let digest = folder::digest(folder)
             .map_err(|error| at("", None, format!("it cannot be read: {error}")))?;
-        let venv = folder.join(".venv/bin/python");
+        let venv = folder.join(folder::VENV_PYTHON);
         let python = manifest
             .python
             .map(|python| folder.join(python))

@@ -1,7 +1,9 @@
 //! The files of `apps/`: which folders there are, what they hold, and whether that changed.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -9,24 +11,52 @@ use sha2::{Digest, Sha256};
 
 use crate::app::Problem;
 
+/// An app's own Python, where it was prepared.
+pub(crate) const VENV_PYTHON: &str = ".venv/bin/python";
+
 /// Larger files count by size and time instead of content: a model of gigabytes is not read again and again.
 const HASHED_WHOLE: u64 = 16 << 20;
 
 /// Tells one state of all apps from another, without reading any file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
+pub struct Stamp(BTreeMap<PathBuf, FolderStamp>);
+
+/// The files of one app, each with its size and the time of its last change, be it of content, rights or name.
+type FolderStamp = BTreeMap<PathBuf, (u64, (i64, i64))>;
 
 impl Stamp {
     /// The present state.
     pub fn of(apps_dir: &Path) -> Self {
-        let mut files = Vec::new();
         // What cannot be listed now shows as a change once it can.
-        let _ = walk(apps_dir, &mut |path, metadata| {
-            files.push((path, metadata.len(), metadata.modified().ok()))
-        });
-        files.sort();
-        Stamp(files)
+        let entries = std::fs::read_dir(apps_dir).into_iter().flatten().flatten();
+        let folders = entries.map(|entry| entry.path());
+        let folders = folders.filter(|path| !is_hidden(path) && path.is_dir());
+        Stamp(
+            folders
+                .map(|folder| (folder.clone(), stamp(&folder)))
+                .collect(),
+        )
     }
+
+    /// Whether one app's folder is the same in both states.
+    pub fn has_same(&self, other: &Stamp, folder: &Path) -> bool {
+        self.0.get(folder) == other.0.get(folder)
+    }
+}
+
+fn stamp(folder: &Path) -> FolderStamp {
+    let mut files = FolderStamp::new();
+    let mut note = |path: PathBuf, metadata: &Metadata| {
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        files.insert(path, (metadata.len(), changed));
+    };
+    let _ = walk(folder, &mut |path, metadata| note(path, &metadata));
+    // Hidden from the rest, but it decides which Python runs the app. Itself, not what it links to.
+    let python = folder.join(VENV_PYTHON);
+    if let Ok(metadata) = std::fs::symlink_metadata(&python) {
+        note(python, &metadata);
+    }
+    files
 }
 
 /// The folders of `apps_dir` that hold one of these files, in the order of their names.

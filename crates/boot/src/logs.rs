@@ -8,8 +8,9 @@ use tracing_subscriber::fmt::time::FormatTime;
 use crate::clock::Clock;
 use crate::settings::{Log, LogFormat};
 
-/// Libraries that are heard only when something is wrong.
-const QUIET: &str = "actix_server=warn,tokio_cron_scheduler=warn";
+/// Libraries that are heard only when something is wrong; of the HTTP parser, to which any stranger's garbage is an
+/// error, nothing.
+const QUIET: &str = "actix_http=off,actix_server=warn,tokio_cron_scheduler=warn";
 
 /// Sends the log where the settings say. Called once, before anything else speaks.
 ///

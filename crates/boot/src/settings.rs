@@ -116,9 +116,9 @@ impl Folder {
             Some(Group::Id(id)) => Ok(Some(*id)),
             Some(Group::Name(name)) => match nix::unistd::Group::from_name(name) {
                 Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
-                Ok(None) => anyhow::bail!("folder.group: this host knows no group {name:?}"),
+                Ok(None) => anyhow::bail!("this host knows no group {name:?}"),
                 Err(error) => {
-                    anyhow::bail!("folder.group: the group {name:?} cannot be looked up: {error}")
+                    anyhow::bail!("the group {name:?} cannot be looked up: {error}")
                 }
             },
         }
@@ -247,6 +247,10 @@ impl Settings {
             .or_else(|| zero("worker.concurrency", worker.concurrency.unwrap_or(1).into()))
             .or_else(|| fields("worker.cron", &worker.cron))
             .or_else(|| fields("retention.cron", &self.retention.cron))
+            .or_else(|| {
+                let trouble = self.folder.group_id().err()?;
+                Some(("folder.group", trouble.to_string()))
+            })
             .or_else(|| zero("limits.request", self.limits.request.as_u64()))
             .or_else(|| zero("limits.result", self.limits.result.as_u64()))
             .or_else(|| zero("limits.queue", self.limits.queue as u64))

@@ -458,6 +458,16 @@ impl SharedFolder {
         Ok(Some(generation))
     }
 
+    /// Whether the index stands on the disk as it should. A reader who finds it broken has the last good copy; only
+    /// whoever holds the lock can mend it.
+    pub(crate) fn index_is_sound(&self) -> bool {
+        let sound = |generation: Option<Arc<Generation>>| {
+            let remembered = self.cached();
+            generation.is_some_and(|read| remembered.is_some_and(|last| last.stamp == read.stamp))
+        };
+        self.read_index().is_ok_and(sound)
+    }
+
     pub(crate) fn cached(&self) -> Option<Arc<Generation>> {
         self.cache
             .lock()

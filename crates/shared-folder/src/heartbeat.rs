@@ -3,7 +3,7 @@
 //! The beat tells every host, by the observer's clock, that a worker lives. The lock tells at once that a process of
 //! this machine has ended: the kernel frees it. On other machines the lock decides nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -103,20 +103,39 @@ pub(crate) fn gone_from_this_machine(
         .collect()
 }
 
-/// The workers of other machines whose lock is free although they live: the volume does not carry locks between
-/// hosts, and nothing that was promised holds on it.
-pub fn unlocked_elsewhere<'a>(
-    folder: &SharedFolder,
-    alive: impl IntoIterator<Item = &'a Heartbeat>,
-) -> Vec<WorkerId> {
-    let boot = boot_id();
-    let elsewhere = alive
-        .into_iter()
-        .filter(|beat| beat.boot.is_some() && beat.boot != boot);
-    elsewhere
-        .filter(|beat| is_free(folder, &beat.worker))
-        .map(|beat| beat.worker.clone())
-        .collect()
+/// One process's look at the locks of other machines' workers, again and again.
+#[derive(Debug, Default)]
+pub struct LockWatch {
+    /// The workers whose lock was free at the last look, each with its counter as it stood after that.
+    free: HashMap<WorkerId, u64>,
+}
+
+impl LockWatch {
+    /// The workers of other machines that beat on after their lock was seen to be free: the volume does not carry
+    /// locks between hosts, and nothing that was promised holds on it. A free lock alone says nothing: its worker may
+    /// have died.
+    ///
+    /// # Errors
+    /// Where the folder of the beats cannot be listed.
+    pub fn look(&mut self, folder: &SharedFolder) -> Result<Vec<WorkerId>, FolderError> {
+        let boot = boot_id();
+        let mut beats = folder.heartbeats()?;
+        beats.retain(|beat| beat.boot.is_some() && beat.boot != boot);
+        let beat_on = beats.iter().filter(|beat| {
+            let before = self.free.get(&beat.worker);
+            before.is_some_and(|before| beat.counter > *before)
+        });
+        let beat_on = beat_on.map(|beat| beat.worker.clone()).collect();
+        beats.retain(|beat| is_free(folder, &beat.worker));
+        let free: HashSet<_> = beats.into_iter().map(|beat| beat.worker).collect();
+        self.free = HashMap::new();
+        if !free.is_empty() {
+            let later = folder.heartbeats()?.into_iter();
+            let later = later.filter(|beat| free.contains(&beat.worker));
+            self.free = later.map(|beat| (beat.worker, beat.counter)).collect();
+        }
+        Ok(beat_on)
+    }
 }
 
 /// Removes a worker's files.
@@ -145,4 +164,50 @@ fn is_free(folder: &SharedFolder, worker: &WorkerId) -> bool {
 
 fn lock_name(worker: &WorkerId) -> String {
     format!("{worker}.lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::Options;
+
+    fn beat(worker: &WorkerId, counter: u64) -> Heartbeat {
+        Heartbeat {
+            worker: worker.clone(),
+            host: "elsewhere".into(),
+            boot: Some("another machine".into()),
+            pid: 1,
+            version: "0".into(),
+            counter,
+            slots: 1,
+            jobs: Vec::new(),
+            apis: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_worker_that_beats_on_without_its_lock_tells_of_a_volume_without_locks() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Arc::new(SharedFolder::open(home.path(), Options::default()).unwrap());
+        let worker: WorkerId = "w-1".parse().unwrap();
+        let presence = Presence::announce(folder.clone(), worker.clone()).unwrap();
+        let mut watch = LockWatch::default();
+        let mut look = |counter| {
+            presence.beat(&beat(&worker, counter)).unwrap();
+            watch.look(&folder).unwrap()
+        };
+        let none: [WorkerId; 0] = [];
+        // Its lock is held, and seen to be.
+        assert_eq!((look(1), look(2)), (none.to_vec(), none.to_vec()));
+        // Its lock is free, as on a volume that does not carry it here.
+        presence._lock.unlock().unwrap();
+        assert_eq!(look(3), none, "it may have died after this beat");
+        assert_eq!(look(3), none, "it has died");
+        assert_eq!(look(4), std::slice::from_ref(&worker), "it lives");
+        // Locks come through again.
+        assert!(try_lock(&presence._lock).unwrap());
+        look(5);
+        assert_eq!(look(6), none);
+    }
 }

@@ -74,6 +74,10 @@ impl Sweeper {
         now: Date,
         clock: Duration,
     ) -> Result<usize, FolderError> {
+        if !folder.index_is_sound() {
+            // Taking the lock mends it: from its last good generation and the facts.
+            drop(folder.lock(now)?);
+        }
         let queue = folder.queue()?;
         let heartbeats = folder.heartbeats()?;
         self.liveness.observe(&heartbeats, &queue, clock);
@@ -92,9 +96,9 @@ impl Sweeper {
             guard.commit()?;
         }
         for beat in &heartbeats {
-            if observer.gone.contains(&beat.worker)
-                || !self.liveness.is_alive(&beat.worker, FORGET_WORKER, clock)
-            {
+            // A dead worker's files tell those who rescue that it is dead: they are the ones to remove them.
+            let dead = observer.gone.contains(&beat.worker) && self.duty == Duty::Rescue;
+            if dead || !self.liveness.is_alive(&beat.worker, FORGET_WORKER, clock) {
                 heartbeat::forget(folder, &beat.worker)?;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use app_folder::{App, Apps, Stamp};
@@ -24,6 +24,7 @@ const STRIKES: u32 = 5;
 pub struct Offered {
     apps: Apps,
     stamp: Stamp,
+    /// How often in a row a script could not be started.
     strikes: Mutex<HashMap<ApiName, u32>>,
 }
 
@@ -40,7 +41,7 @@ impl Offered {
 
     /// What may be claimed.
     pub fn offer(&self) -> Offer {
-        let strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
+        let strikes = self.strikes();
         let works = |api: &ApiName| strikes.get(api).is_none_or(|strikes| *strikes < STRIKES);
         let apis = self
             .iter()
@@ -58,7 +59,7 @@ impl Offered {
     /// What an operator should look at.
     pub fn problems(&self) -> Vec<String> {
         let broken = self.apps.problems.iter().map(ToString::to_string);
-        let strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
+        let strikes = self.strikes();
         let out = strikes.iter().filter(|(_, strikes)| **strikes >= STRIKES);
         let out = out.map(|(api, strikes)| {
             format!("{api}: its script could not be started {strikes} times in a row")
@@ -68,7 +69,7 @@ impl Offered {
 
     /// Notes whether a run's script could be started; the count, once it is enough to stop claiming.
     pub(crate) fn count_spawn_errors(&self, api: &ApiName, report: Option<&Report>) -> Option<u32> {
-        let mut strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut strikes = self.strikes();
         if !matches!(
             report,
             Some(Report {
@@ -83,10 +84,14 @@ impl Offered {
         *count += 1;
         (*count == STRIKES).then_some(*count)
     }
+
+    fn strikes(&self) -> MutexGuard<'_, HashMap<ApiName, u32>> {
+        self.strikes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Reads the apps folder.
-pub fn read(apps_dir: &Path) -> Offered {
+/// Reads the apps folder. Of `before`, it is kept which scripts could not be started, unless their folder has changed.
+pub fn read(apps_dir: &Path, before: Option<&Offered>) -> Offered {
     // The stamp first: what changes while the files are read shows at the next look.
     let stamp = Stamp::of(apps_dir);
     let apps = Apps::read(apps_dir);
@@ -95,10 +100,15 @@ pub fn read(apps_dir: &Path) -> Offered {
     }
     let names: Vec<_> = apps.apps.keys().map(ApiName::as_str).collect();
     tracing::info!(apis = names.join(" "), "the apps were read");
+    let mut strikes = before.map_or_else(HashMap::new, |before| before.strikes().clone());
+    strikes.retain(|api, _| {
+        let folder = apps_dir.join(api.as_str());
+        before.is_some_and(|before| before.stamp.has_same(&stamp, &folder))
+    });
     Offered {
         apps,
         stamp,
-        strikes: Mutex::default(),
+        strikes: Mutex::new(strikes),
     }
 }
 
@@ -114,7 +124,7 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
             if published && Stamp::of(&shared.config.apps_dir) == now.stamp {
                 return None;
             }
-            let offered = read(&shared.config.apps_dir);
+            let offered = read(&shared.config.apps_dir, Some(&now));
             if let Err(error) = shared
                 .folder
                 .publish_catalog(&shared.config.name, &offered.catalog())

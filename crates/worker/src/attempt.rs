@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use app_folder::App;
@@ -16,11 +18,18 @@ use crate::service::{Worker, blocking};
 
 /// Only so much of new progress is read at one look.
 const PROGRESS_BYTES: u64 = 64 << 10;
+/// What the script prints, in the run's folder.
+const PRINTED: &str = "stdout";
 
-/// One run's folder, on this host's own disk; removed with [`Attempt::remove`].
+/// One run's folder, on this host's own disk. Removed with [`Attempt::remove`]; what a killed process left goes with a
+/// sweep.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     folder: PathBuf,
+    /// Takes what the script prints. It stays open: the script may remove or replace whatever has a name.
+    printed: Arc<File>,
+    /// The folder itself, locked.
+    _lock: Arc<File>,
 }
 
 /// What a run may take, besides what its API says.
@@ -69,12 +78,29 @@ impl Attempt {
     /// # Errors
     /// Where it cannot be made.
     pub fn make(scratch: &Path, uuid: JobId, attempt: u32) -> anyhow::Result<Self> {
-        let folder = scratch.join(format!("{uuid}-{attempt}"));
-        // Left by a worker that was killed in this very run.
-        let _ = std::fs::remove_dir_all(&folder);
-        let tmp = folder.join("tmp");
-        std::fs::create_dir_all(&tmp).with_context(|| format!("make folder {}", tmp.display()))?;
-        Ok(Attempt { folder })
+        let name = format!("{uuid}-{attempt}");
+        let (folder, unlocked) = (scratch.join(&name), scratch.join(format!(".{name}")));
+        for left in [&folder, &unlocked] {
+            // Left by a worker that was killed in this very run.
+            let _ = std::fs::remove_dir_all(left);
+        }
+        let make = || -> std::io::Result<Attempt> {
+            std::fs::create_dir_all(unlocked.join("tmp"))?;
+            let lock = File::open(&unlocked)?;
+            // A disk without locks is cleared away by nobody, which is its only loss.
+            let _ = lock.try_lock();
+            let mut printed = File::options();
+            let printed = printed.read(true).write(true).create_new(true);
+            let printed = printed.open(unlocked.join(PRINTED))?;
+            // It gets its name when it is locked, so that it never looks as if nobody held it.
+            std::fs::rename(&unlocked, &folder)?;
+            Ok(Attempt {
+                folder: folder.clone(),
+                printed: Arc::new(printed),
+                _lock: Arc::new(lock),
+            })
+        };
+        make().with_context(|| format!("make folder {}", folder.display()))
     }
 
     /// Writes what the script is given, and the order for its supervisor, whose file is returned.
@@ -131,7 +157,7 @@ impl Attempt {
             working_dir: app.folder.clone(),
             environment,
             stdin,
-            stdout: self.printed(),
+            stdout: self.folder.join(PRINTED),
             stdout_limit: limits.result,
             log: log.to_owned(),
             log_limit: limits.log,
@@ -142,9 +168,14 @@ impl Attempt {
         write("order.json", &serde_json::to_vec(&order)?)
     }
 
-    /// The file that takes what the script prints.
+    /// The file that takes what the script prints, whatever became of its name.
     pub fn printed(&self) -> PathBuf {
-        self.folder.join("stdout")
+        format!("/proc/self/fd/{}", self.printed.as_raw_fd()).into()
+    }
+
+    /// A file that takes what the script writes to stderr, where no job has one.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log")
     }
 
     /// Follows what the script says of its progress.
@@ -167,6 +198,29 @@ impl Attempt {
     }
 }
 
+/// Removes the folders of runs whose process was killed. Others that may be in the same place are left alone.
+pub(crate) fn clear_away(scratch: &Path) {
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let run = name.to_str().and_then(|name| name.rsplit_once('-'));
+        let is_run = run.is_some_and(|(uuid, attempt)| {
+            uuid.parse::<JobId>().is_ok() && attempt.parse::<u32>().is_ok()
+        });
+        if !is_run || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let folder = entry.path();
+        let Ok(lock) = File::open(&folder) else {
+            continue;
+        };
+        if lock.try_lock().is_ok()
+            && let Err(error) = std::fs::remove_dir_all(&folder)
+        {
+            tracing::warn!(folder = %folder.display(), error = %error, "what a killed run left cannot be removed");
+        }
+    }
+}
+
 /// The script's progress file, as far as it was read.
 #[derive(Debug, Clone)]
 pub struct ProgressTail {
@@ -179,7 +233,7 @@ pub struct ProgressTail {
 impl ProgressTail {
     /// The latest complete line since the last look, where there is one that says something.
     pub fn latest(&mut self, now: job_core::date::Date) -> Option<Progress> {
-        let mut file = File::open(&self.file).ok()?;
+        let mut file = open_plain(&self.file)?;
         let size = file.metadata().ok()?.len();
         // Whoever writes more than is read at one look is heard from the end.
         self.read = self.read.max(size.saturating_sub(PROGRESS_BYTES));
@@ -217,6 +271,14 @@ impl ProgressTail {
     }
 }
 
+/// Opens a file of the script's. It may be anything by now, and a pipe would be waited for.
+fn open_plain(path: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    file.metadata().ok()?.is_file().then_some(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,5 +305,35 @@ mod tests {
         file.write_all(&vec![b'x'; 200_000]).unwrap();
         write!(file, "\n{{\"percent\":4}}\n").unwrap();
         assert_eq!(tail.latest(now).unwrap().percent, Some(4.0));
+    }
+
+    #[test]
+    fn only_folders_of_runs_that_nobody_holds_are_cleared_away() {
+        let scratch = tempfile::tempdir().unwrap();
+        let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
+        let held = Attempt::make(scratch.path(), uuid, 2).unwrap();
+        // Killed: its locks are gone, and so is whoever would remove it.
+        let killed = Attempt::make(scratch.path(), uuid, 1).unwrap();
+        let left = killed.folder.clone();
+        std::fs::write(left.join("tmp/half"), "x").unwrap();
+        drop(killed);
+        for stranger in ["lab", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "soc-1"] {
+            std::fs::create_dir(scratch.path().join(stranger)).unwrap();
+        }
+        std::fs::write(scratch.path().join(format!("{uuid}-3")), "a file").unwrap();
+        clear_away(scratch.path());
+        assert!(!left.exists() && held.folder.join("stdout").exists());
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 5);
+        clear_away(Path::new("/no/such/folder"));
+    }
+
+    #[test]
+    fn what_was_printed_is_read_whatever_became_of_its_name() {
+        let scratch = tempfile::tempdir().unwrap();
+        let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
+        let attempt = Attempt::make(scratch.path(), uuid, 1).unwrap();
+        std::fs::write(attempt.folder.join("stdout"), "printed").unwrap();
+        std::fs::remove_dir_all(&attempt.folder).unwrap();
+        assert_eq!(std::fs::read(attempt.printed()).unwrap(), b"printed");
     }
 }

@@ -2,16 +2,18 @@
 //! others left, and removes what is old.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use boot::Shutdown;
 use job_core::files::{Heartbeat, RunningJob};
-use shared_folder::heartbeat::{Presence, boot_id, unlocked_elsewhere};
+use shared_folder::heartbeat::{LockWatch, Presence, boot_id};
 use shared_folder::recover::{Duty, Sweeper};
 use shared_folder::retain::retain;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::attempt;
 use crate::config::host_name;
 use crate::run::Stop;
 use crate::service::{Worker, blocking};
@@ -69,6 +71,9 @@ pub(crate) async fn beat_again_and_again(
             Err(error) => tracing::error!(error = format!("{error:#}"), "the heartbeat panicked"),
         }
         let silent = last.elapsed() > worker.config.beat.lease;
+        if worker.silent.swap(silent, Ordering::Relaxed) && !silent {
+            worker.wake.notify_one();
+        }
         let shared = worker.clone();
         if let Err(error) = blocking(move || look_after_runs(&shared, silent)).await {
             tracing::error!(
@@ -122,6 +127,7 @@ pub(crate) async fn sweep_again_and_again(worker: Arc<Worker>, end: Shutdown) {
     let mut ticks = interval(worker.config.beat.sweep);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::new(Duty::Rescue, worker.config.beat);
+    let mut locks = LockWatch::default();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -136,19 +142,18 @@ pub(crate) async fn sweep_again_and_again(worker: Arc<Worker>, end: Shutdown) {
                 .unwrap_or_default();
             let (now, clock) = (shared.clock.now(), shared.started.elapsed());
             let settled = sweeper.run_once(&shared.folder, &catalog, now, clock);
-            for worker in shared
-                .folder
-                .heartbeats()
-                .map(|beats| unlocked_elsewhere(&shared.folder, &beats))
-                .unwrap_or_default()
-            {
+            for worker in locks.look(&shared.folder).unwrap_or_default() {
                 tracing::error!(worker.id = %worker, "a lock of another host is not seen here: this volume does not carry locks between hosts");
             }
-            (sweeper, settled)
+            attempt::clear_away(&shared.config.scratch_dir);
+            (sweeper, locks, settled)
         });
+        if worker.resting.swap(false, Ordering::Relaxed) {
+            worker.wake.notify_one();
+        }
         match swept.await {
-            Ok((back, settled)) => {
-                sweeper = back;
+            Ok((back, watch, settled)) => {
+                (sweeper, locks) = (back, watch);
                 match settled {
                     Ok(settled) if settled > 0 => worker.wake.notify_one(),
                     Ok(_) => {}
@@ -160,6 +165,7 @@ pub(crate) async fn sweep_again_and_again(worker: Arc<Worker>, end: Shutdown) {
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the sweep panicked");
                 sweeper = Sweeper::new(Duty::Rescue, worker.config.beat);
+                locks = LockWatch::default();
             }
         }
     }

@@ -1,22 +1,25 @@
 //! One claimed job, from its claim to its end.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use boot::Shutdown;
 use job_core::status::{Failure, FailureReason};
 use shared_folder::FolderError;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::{Ended, Measured};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::attempt::Attempt;
 use crate::exec::Report;
 use crate::outcome::{Outcome, outcome};
 use crate::service::{Worker, blocking};
-use crate::supervisor::Supervisor;
+use crate::supervisor::Left;
 
 /// Why a run is to end before its script does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +53,9 @@ pub(crate) async fn run_job(
         Ok(Supervised::Ended(outcome, measured, attempt)) => (outcome, measured, Some(attempt)),
         Ok(Supervised::LetGo(outcome)) => (outcome, Measured::default(), None),
         Err(error) => {
-            // The run could not even begin: the script is not at fault, and the next worker may be luckier.
-            tracing::error!(job.id = %uuid, error = format!("{error:#}"), "a run could not be started");
+            // The script is not at fault, and another worker may be luckier: this one does not try again at once.
+            worker.resting.store(true, Ordering::Relaxed);
+            tracing::error!(job.id = %uuid, error = format!("{error:#}"), "a run could not be carried out");
             (Outcome::Lost, Measured::default(), None)
         }
     };
@@ -80,7 +84,7 @@ pub(crate) async fn run_job(
     if let Some(attempt) = attempt {
         attempt.remove().await;
     }
-    worker.leave(uuid);
+    worker.leave(&job);
     worker.wake.notify_one();
 }
 
@@ -119,29 +123,38 @@ async fn supervise(
             Outcome::LetGo
         }));
     }
-    let mut supervisor =
-        Supervisor::start(&worker.parts.executable, &order).context("start the supervisor")?;
+    let mut supervisor = worker
+        .supervisors
+        .start(&order)
+        .context("start the supervisor")?;
+    let limits = &app.api.limits;
     let mut progress = attempt.progress(job.uuid, job.lease.attempt);
     let mut asked = None;
+    // A supervisor that stands still reports nothing, and holds its job to no limit.
+    let to_report = worker.config.grace.saturating_add(REPORT);
+    let mut overdue = pin!(sleep(limits.timeout().saturating_add(to_report)));
     let report = loop {
         tokio::select! {
             report = supervisor.report() => break report,
             why = asked_to_end(&mut stop), if asked.is_none() => {
                 asked = Some(why);
+                overdue.set(sleep(to_report));
                 match why {
                     Stop::Lost => supervisor.kill(),
                     Stop::Cancel | Stop::Shutdown => supervisor.terminate().await,
                 }
             }
-            () = tokio::time::sleep(worker.config.grace + REPORT), if asked.is_some() => break None,
-            () = tokio::time::sleep(PROGRESS) => progress.publish(worker).await,
+            () = &mut overdue => break None,
+            () = sleep(PROGRESS) => progress.publish(worker).await,
         }
     };
-    if report.is_none() {
-        supervisor.end_what_is_left(job.uuid).await;
+    if report.is_some() {
+        drop(supervisor);
+    } else if supervisor.end_what_is_left().await == Left::ByItself && asked.is_none() {
+        attempt.remove().await;
+        bail!("the supervisor could not do its work");
     }
     progress.publish(worker).await;
-    let limits = &app.api.limits;
     let outcome = outcome(report.as_ref(), asked, job.lease.may_retry(limits), limits);
     if let Some(strikes) = offered.count_spawn_errors(&job.api, report.as_ref()) {
         tracing::error!(job.api = %job.api, strikes, "the script cannot be started: the API is not claimed until its folder changes");
@@ -240,7 +253,7 @@ async fn publish(
         {
             return None;
         }
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -1,6 +1,7 @@
 //! The worker's process: it waits to be woken, and claims while it has a free slot.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use boot::{Clock, Parts, Shutdown};
 use job_core::ids::{JobId, Token, WorkerId};
 use shared_folder::claim::ClaimedJob;
 use shared_folder::heartbeat::Presence;
-use shared_folder::watch::Change;
+use shared_folder::watch::{Change, Watch};
 use shared_folder::{FolderError, SharedFolder};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -21,24 +22,30 @@ use crate::config::Config;
 use crate::python;
 use crate::run::{Stop, run_job};
 use crate::schedule::Schedule;
+use crate::supervisor::Supervisors;
 
 /// What all of a worker's tasks share.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Config,
-    pub(crate) parts: Parts,
     pub(crate) clock: Clock,
     pub(crate) folder: Arc<SharedFolder>,
     /// The worker, as of this start.
     pub(crate) id: WorkerId,
     /// The interpreter for scripts without one of their own.
     pub(crate) python: python::Interpreter,
+    /// Those who run the scripts.
+    pub(crate) supervisors: Supervisors,
     /// The APIs as they are offered now.
     pub(crate) offered: watch::Sender<Arc<Offered>>,
     /// Look for jobs.
     pub(crate) wake: Notify,
     /// Look after the running jobs, and show that the worker lives.
     pub(crate) look: Notify,
+    /// The worker could not show that it lives for as long as its lease.
+    pub(crate) silent: AtomicBool,
+    /// A run could not be started: the next ones are left to other workers until the next sweep.
+    pub(crate) resting: AtomicBool,
     /// When this process began, for time that only goes forward.
     pub(crate) started: Instant,
     running: Mutex<HashMap<JobId, Running>>,
@@ -118,15 +125,13 @@ impl Service {
             worker.id = %worker.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
             folder = %worker.folder.root().display(), "the worker is ready"
         );
-        let schedule = Schedule::start(worker.clone()).await?;
-        let hinted = worker.clone();
-        let _watch = worker
-            .folder
-            .watch(worker.config.watch, move |change| match change {
-                Change::Queue => hinted.wake.notify_one(),
-                Change::Cancel => hinted.look.notify_one(),
-                Change::Catalog => {}
-            })?;
+        let (schedule, _watch) = match hear(&worker).await {
+            Ok(heard) => heard,
+            Err(error) => {
+                blocking(move || presence.leave()).await??;
+                return Err(error);
+            }
+        };
         // The helpers outlive the claiming: jobs that end during a shutdown still beat.
         let helpers = Shutdown::new();
         let mut tasks = JoinSet::new();
@@ -168,32 +173,51 @@ fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)
         .with_context(|| format!("make the scratch folder {}", config.scratch_dir.display()))?;
     let id = WorkerId::new(&config.name, Uuid::new_v4())
         .with_context(|| format!("worker.name {:?}", config.name))?;
-    let presence = Presence::announce(folder.clone(), id.clone())?;
     let python = python::find(&config.python);
-    let offered = apps::read(&config.apps_dir);
+    let offered = apps::read(&config.apps_dir, None);
     folder.publish_catalog(&config.name, &offered.catalog())?;
+    // No child is started from here on that is no supervisor.
+    let supervisors =
+        Supervisors::new(parts.executable).context("become the one that jobs' orphans fall to")?;
+    let presence = Presence::announce(folder.clone(), id.clone())?;
     let worker = Arc::new(Worker {
         python,
+        supervisors,
         clock,
         folder,
         id,
         offered: watch::Sender::new(Arc::new(offered)),
         wake: Notify::new(),
         look: Notify::new(),
+        silent: AtomicBool::new(false),
+        resting: AtomicBool::new(false),
         started: Instant::now(),
         running: Mutex::default(),
         config,
-        parts,
     });
     presence.beat(&beat::heartbeat(&worker, 0))?;
     Ok((worker, presence))
+}
+
+/// What wakes the worker: the clock, and changes of the folder.
+async fn hear(worker: &Arc<Worker>) -> anyhow::Result<(Schedule, Watch)> {
+    let schedule = Schedule::start(worker.clone()).await?;
+    let hinted = worker.clone();
+    let watch = worker
+        .folder
+        .watch(worker.config.watch, move |change| match change {
+            Change::Queue => hinted.wake.notify_one(),
+            Change::Cancel => hinted.look.notify_one(),
+            Change::Catalog => {}
+        })?;
+    Ok((schedule, watch))
 }
 
 /// Claims jobs while there are free slots, and sleeps until somebody has news.
 async fn claim_and_run(worker: &Arc<Worker>, shutdown: &Shutdown, until: Until) {
     let mut runs = JoinSet::new();
     loop {
-        while !shutdown.is_cancelled() && worker.has_free_slot() {
+        while !shutdown.is_cancelled() && worker.may_claim() {
             match worker.claim().await {
                 Ok(Some(job)) => {
                     let stop = worker.enter(&job);
@@ -230,8 +254,10 @@ impl Worker {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_free_slot(&self) -> bool {
-        self.running().len() < self.config.concurrency as usize
+    fn may_claim(&self) -> bool {
+        // What a silent worker claims would be taken from it at once.
+        let unwell = self.silent.load(Ordering::Relaxed) || self.resting.load(Ordering::Relaxed);
+        !unwell && self.running().len() < self.config.concurrency as usize
     }
 
     async fn claim(self: &Arc<Self>) -> Result<Option<ClaimedJob>, FolderError> {
@@ -260,9 +286,15 @@ impl Worker {
         stopped
     }
 
-    /// The job's run is over: its slot is free.
-    pub(crate) fn leave(&self, uuid: JobId) {
-        self.running().remove(&uuid);
+    /// This run is over: its slot is free. The job's next run may have begun here already.
+    pub(crate) fn leave(&self, job: &ClaimedJob) {
+        let mut running = self.running();
+        if running
+            .get(&job.uuid)
+            .is_some_and(|run| run.token == job.token)
+        {
+            running.remove(&job.uuid);
+        }
     }
 }
 

@@ -1,31 +1,46 @@
 //! The worker's end of the pipes to the supervisor.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use job_core::ids::JobId;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::exec::Report;
+use crate::exec::{OWN_FAILURE, Report, adopt_orphans, end_orphans};
 
-/// A supervisor that runs a script. Dropped, its pipe closes, and it ends the whole tree.
-#[derive(Debug)]
-pub struct Supervisor {
-    child: Child,
-    words: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
+/// How long a supervisor may take to end everything once its pipe has closed.
+const GONE: Duration = Duration::from_secs(2);
+
+/// The supervisors of this process. Whatever one of them leaves that was killed falls to this process: from the first
+/// start on, a child that is no supervisor is a job's.
+#[derive(Debug, Clone)]
+pub struct Supervisors {
+    /// A program with the hidden command `exec`.
+    executable: PathBuf,
+    alive: Arc<Mutex<HashSet<Pid>>>,
 }
 
-impl Supervisor {
-    /// Starts a supervisor with the order in this file.
+impl Supervisors {
+    /// None so far.
+    ///
+    /// # Errors
+    /// Where this process cannot be the one that orphans fall to.
+    pub fn new(executable: PathBuf) -> std::io::Result<Self> {
+        adopt_orphans()?;
+        let alive = Arc::default();
+        Ok(Supervisors { executable, alive })
+    }
+
+    /// Starts one with the order in this file.
     ///
     /// # Errors
     /// Where the process cannot be started.
-    pub fn start(executable: &Path, order: &Path) -> std::io::Result<Self> {
-        let mut command = Command::new(executable);
+    pub fn start(&self, order: &Path) -> std::io::Result<Supervisor> {
+        let mut command = Command::new(&self.executable);
         command
             .arg("exec")
             .arg(order)
@@ -33,19 +48,52 @@ impl Supervisor {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
         // Ctrl-C in a terminal goes to the foreground group; what it means for a job is the worker's to decide.
-        let mut child = command.process_group(0).spawn()?;
+        command.process_group(0);
+        // Held over the start, so that it never looks like somebody's orphan.
+        let mut alive = self.alive();
+        let mut child = command.spawn()?;
+        let pid = child
+            .id()
+            .and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        alive.extend(pid);
+        drop(alive);
         let words = child.stdin.take();
-        let stdout = child
-            .stdout
-            .take()
-            .ok_or_else(|| std::io::Error::other("the supervisor has no stdout"))?;
+        let stdout = child.stdout.take();
+        let stdout = stdout.expect("stdout was asked for and is taken once");
         Ok(Supervisor {
             child,
+            pid,
+            all: self.clone(),
             words,
             lines: BufReader::new(stdout).lines(),
         })
     }
 
+    fn alive(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a supervisor went that gave no report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It said that it could not do its work.
+    ByItself,
+    /// Somebody ended it.
+    Ended,
+}
+
+/// A supervisor that runs a script. Dropped, its pipe closes, and it ends the whole tree.
+#[derive(Debug)]
+pub struct Supervisor {
+    child: Child,
+    pid: Option<Pid>,
+    all: Supervisors,
+    words: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Supervisor {
     /// Waits for the report. Nothing comes where the supervisor ended without one. May be dropped and called again.
     pub async fn report(&mut self) -> Option<Report> {
         loop {
@@ -75,42 +123,32 @@ impl Supervisor {
         self.words = None;
     }
 
-    /// The supervisor ended without a report: whatever it left of the job is ended.
-    pub async fn end_what_is_left(&mut self, uuid: JobId) {
+    /// The supervisor gave no report: it is ended, and whatever it left of the job. Returns how it went itself.
+    pub async fn end_what_is_left(mut self) -> Left {
         self.kill();
-        if tokio::time::timeout(Duration::from_secs(2), self.child.wait())
-            .await
-            .is_err()
-        {
+        let gone = tokio::time::timeout(GONE, self.child.wait()).await;
+        if gone.is_err() {
+            // It stands still.
             let _ = self.child.kill().await;
         }
-        let marked = tokio::task::spawn_blocking(move || {
-            for _ in 0..100 {
-                let left = processes_of(uuid);
-                if left.is_empty() {
-                    return;
-                }
-                for pid in left {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            tracing::error!(job.id = %uuid, "processes of a job cannot be killed");
-        });
-        let _ = marked.await;
+        let all = self.all.clone();
+        drop(self);
+        let ended =
+            tokio::task::spawn_blocking(move || end_orphans(|child| all.alive().contains(&child)));
+        if let Ok(left @ 1..) = ended.await {
+            tracing::error!(left, "processes of a job cannot be killed");
+        }
+        match gone {
+            Ok(Ok(status)) if status.code() == Some(OWN_FAILURE.into()) => Left::ByItself,
+            _ => Left::Ended,
+        }
     }
 }
 
-/// The processes that carry the job's mark in their environment.
-fn processes_of(uuid: JobId) -> Vec<Pid> {
-    let mark = format!("BCRL_JOB={uuid}");
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let marked = pids.filter(|pid| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == mark.as_bytes())
-    });
-    marked.filter_map(Pid::from_raw).collect()
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            self.all.alive().remove(&pid);
+        }
+    }
 }

@@ -5,6 +5,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use app_folder::{Apps, Stamp};
@@ -267,4 +268,32 @@ fn stamp_and_digest_follow_the_files_that_matter() {
     lab.put("soc/lib/helper.py", "x = 1");
     let second = state();
     assert!(second.0 != first.0 && second.1 != first.1);
+}
+
+#[test]
+fn a_stamp_follows_rights_the_own_python_and_folders_behind_links() {
+    let lab = Lab::new();
+    let elsewhere = Lab::new();
+    let main = lab.put("soc/main.py", "print(1)");
+    elsewhere.put("fit/main.py", "print(2)");
+    std::os::unix::fs::symlink(elsewhere.path().join("fit"), lab.path().join("fit")).unwrap();
+    assert_eq!(lab.names(), ["fit", "soc"]);
+    let (soc, fit) = (lab.path().join("soc"), lab.path().join("fit"));
+
+    let first = Stamp::of(lab.path());
+    std::fs::set_permissions(&main, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let second = Stamp::of(lab.path());
+    assert!(!first.has_same(&second, &soc) && first.has_same(&second, &fit));
+
+    lab.put("soc/.venv/bin/python", "");
+    let third = Stamp::of(lab.path());
+    assert!(!second.has_same(&third, &soc) && second.has_same(&third, &fit));
+
+    elsewhere.put("fit/main.py", "print(22)");
+    let fourth = Stamp::of(lab.path());
+    assert!(third.has_same(&fourth, &soc) && !third.has_same(&fourth, &fit));
+    assert_eq!(fourth, Stamp::of(lab.path()));
+
+    std::fs::remove_file(&fit).unwrap();
+    assert!(!fourth.has_same(&Stamp::of(lab.path()), &fit));
 }

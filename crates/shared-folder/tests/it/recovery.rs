@@ -152,6 +152,28 @@ fn a_lost_index_is_rebuilt_from_the_facts_in_order() {
 }
 
 #[test]
+fn a_sweep_mends_the_index_before_anybody_commits() {
+    let site = Site::new();
+    let jobs: Vec<_> = (0..3).map(|n| site.submit("soc", n)).collect();
+    let whole = site.read("request/status.json");
+    let mut sweeper = Sweeper::new(Duty::Settle, BEAT);
+    for damage in ["", "{\"jobs\":[\n{\"uu", "null"] {
+        std::fs::write(site.path("request/status.json"), damage).unwrap();
+        assert_eq!(
+            site.status(jobs[0], 9),
+            Status::Pending,
+            "readers have the last good copy"
+        );
+        sweep(&site, &mut sweeper, 10);
+        assert_eq!(site.read("request/status.json"), whole, "{damage:?}");
+    }
+    let with_a_bad_entry = whole.replace("[\n", "[\nnull,\n");
+    std::fs::write(site.path("request/status.json"), with_a_bad_entry).unwrap();
+    sweep(&site, &mut sweeper, 11);
+    assert_eq!(site.read("request/status.json"), whole);
+}
+
+#[test]
 fn the_last_good_generation_keeps_what_the_facts_do_not_tell() {
     let site = Site::new();
     let uuid = site.submit("soc", 0);

@@ -84,8 +84,14 @@ fn prepare_app(app: &App, python: &Path) -> anyhow::Result<()> {
             "--disable-pip-version-check",
             "--requirement",
         ])
-        .arg(&requirements);
-    run(&mut install).context("install the requirements")?;
+        .arg(&requirements)
+        // Paths in it are relative to it, as its author sees them.
+        .current_dir(&app.folder);
+    if let Err(error) = run(&mut install) {
+        // Half of what it asks for would be taken for all of it.
+        let _ = std::fs::remove_dir_all(&venv);
+        return Err(error.context("install the requirements"));
+    }
     std::fs::write(app.folder.join(MADE_FOR), wanted)
         .context("note what the .venv was made for")?;
     say(format_args!("{name}: ready"));

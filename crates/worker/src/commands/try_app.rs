@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use app_folder::App;
 use boot::Parts;
 use job_core::date::Date;
 use job_core::files::Request;
 use job_core::ids::ApiName;
 use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::note;
 use crate::attempt::{Attempt, RunLimits};
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::exec::{Ending, Report};
 use crate::outcome::{Outcome, outcome};
 use crate::python;
-use crate::supervisor::Supervisor;
+use crate::supervisor::Supervisors;
 
 /// Runs the app; its result goes to standard output, its log and progress to standard error. Exit code 1 where a job
 /// would have failed.
@@ -79,10 +80,14 @@ async fn run(
         log: config.log_limit,
         grace_ms: u64::try_from(config.grace.as_millis()).unwrap_or(u64::MAX),
     };
-    let log = attempt.printed().with_file_name("log");
+    let log = attempt.log();
     let order = attempt.order(app, &python.path, request, 1, &limits, &log)?;
-    let mut supervisor =
-        Supervisor::start(&parts.executable, &order).context("start the supervisor")?;
+    let supervisors = Supervisors::new(parts.executable.clone())?;
+    let mut supervisor = supervisors.start(&order).context("start the supervisor")?;
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     let mut progress = attempt.progress(request.uuid, 1);
     let mut shown = 0;
     let mut show = |now| {
@@ -102,11 +107,18 @@ async fn run(
         tokio::select! {
             report = supervisor.report() => {
                 show(now);
+                if report.is_none() {
+                    supervisor.end_what_is_left().await;
+                }
                 return Ok(report);
             }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
             () = tokio::time::sleep(Duration::from_millis(200)) => show(now),
         }
     }
+    supervisor.end_what_is_left().await;
+    bail!("interrupted")
 }
 
 fn tell(report: &Report, app: &App, printed: &[u8]) -> ExitCode {

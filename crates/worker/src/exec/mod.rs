@@ -43,10 +43,11 @@ use self::drain::{Drain, Log, Printed};
 pub use self::order::{Ending, Order, Report, Started};
 use self::script::{Files, Script};
 use self::tree::Exit;
+pub(crate) use self::tree::{adopt_orphans, end_orphans};
 use self::watch::{Over, Watch};
 
 /// `EX_IOERR` of sysexits.h: the supervisor's own failure, not the script's.
-const OWN_FAILURE: u8 = 74;
+pub(crate) const OWN_FAILURE: u8 = 74;
 
 /// Why the supervisor could not do its work.
 #[derive(Debug, thiserror::Error)]

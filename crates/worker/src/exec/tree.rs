@@ -27,8 +27,34 @@ const PAUSE: Duration = Duration::from_millis(5);
 const TERM_ROUNDS: usize = 8;
 
 /// Makes this process the one that orphans below it fall to.
-pub(super) fn adopt_orphans() -> io::Result<()> {
+pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Kills and reaps the children of this process that are not spared, with all below them: for
+/// the worker, to which falls what a killed supervisor leaves. Blocks. Returns how many refuse
+/// to die.
+pub(crate) fn end_orphans(spared: impl Fn(Pid) -> bool) -> usize {
+    let me = getpid();
+    let deadline = std::time::Instant::now() + UNKILLABLE_AFTER;
+    loop {
+        let mut orphans = proc::children(me);
+        orphans.retain(|child| !spared(*child));
+        if orphans.is_empty() || std::time::Instant::now() >= deadline {
+            return orphans.len();
+        }
+        for orphan in orphans {
+            let tree = Tree { me, script: orphan };
+            // Our own child: its number stays its own until it is reaped here.
+            let _ = kill_process(orphan, Signal::KILL);
+            let _ = proc::visit_descendants(orphan, |process, parent| {
+                tree.send(Signal::KILL, process, parent);
+                ControlFlow::Continue(())
+            });
+            let _ = waitpid(Some(orphan), WaitOptions::NOHANG);
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// How the script ended by itself, or by a signal.

@@ -1,3 +1,17 @@
 //! The worker from outside: its binary, its folders.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and says where"
+)]
+
+mod apps;
+mod commands;
+mod endings;
 mod exec;
+mod queue;
+mod script;
+mod shutdown;
+mod support;
+mod takeover;
+mod traces;

@@ -91,6 +91,7 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
         ));
     }
     answer.insert_header((header::CACHE_CONTROL, "no-cache"));
+    answer.insert_header((header::VARY, "Accept-Language"));
     Ok(answer.json(Page { jobs, next }))
 }
 

@@ -1,0 +1,19 @@
+//! The API as a stranger meets it: over HTTP, against the programs as they are built.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+mod bad_body;
+mod cancel;
+mod catalogs;
+mod list;
+mod process;
+mod refused;
+mod result;
+mod status;
+mod submit;
+mod support;
+mod surface;
+mod wire;

@@ -1,0 +1,210 @@
+//! What is the same at every URL: methods, ids of requests, explanations, and whether the site is well.
+
+use serde_json::json;
+use test_support::{Site, until};
+
+use crate::support::{Lab, NOBODYS_ID, PATIENCE, add, assert_problem, head, open, raw};
+
+#[test]
+fn a_method_that_a_url_does_not_know_is_told_which_ones_it_does() {
+    let lab = Lab::with(&[add()]);
+    let job = format!("/api/v1/jobs/{NOBODYS_ID}");
+    let result = format!("{job}/result");
+    let table = [
+        ("/api/v1/jobs", "GET, HEAD, OPTIONS"),
+        (job.as_str(), "DELETE, GET, HEAD, OPTIONS, POST"),
+        (result.as_str(), "GET, HEAD, OPTIONS"),
+        ("/api/v1/add/1/2", "OPTIONS, POST"),
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/api/v1/apis", "GET, HEAD, OPTIONS"),
+    ];
+    for (path, allow) in table {
+        for method in ["PUT", "PATCH", "TRACE", "BREW"] {
+            let answer = lab.client.send(method, path, &[], None);
+            assert_problem(&answer, 405, "method-not-allowed");
+            assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+        }
+        let answer = lab.client.send("OPTIONS", path, &[], None);
+        assert_eq!((answer.status, answer.body.len()), (204, 0), "{path}");
+        assert_eq!(answer.header("allow"), Some(allow), "{path}");
+    }
+    assert_problem(
+        &lab.client.post("/healthz", "{}"),
+        405,
+        "method-not-allowed",
+    );
+    let answer = lab.client.get("/api/v1/add/1/2");
+    assert_problem(&answer, 405, "method-not-allowed");
+    let answer = raw(
+        &lab.api,
+        head("HEAD /api/v1/add/1/2", &["Connection: close"]),
+    );
+    assert_eq!((answer.status, answer.body.len()), (405, 0));
+}
+
+#[test]
+fn what_is_nowhere_is_not_found_whatever_the_method() {
+    let lab = Lab::with(&[add()]);
+    for path in [
+        "/",
+        "//",
+        "/api",
+        "/api/v1/jobs/",
+        "/api/v1/jobs//result",
+        "/healthz/",
+        "/api/v2/jobs",
+        "/%ff",
+        "/API/V1/JOBS",
+    ] {
+        for method in ["GET", "POST", "OPTIONS", "PUT"] {
+            let answer = raw(
+                &lab.api,
+                head(
+                    &format!("{method} {path}"),
+                    &["Connection: close", "Content-Length: 0"],
+                ),
+            );
+            assert_problem(&answer, 404, "not-found");
+        }
+    }
+}
+
+#[test]
+fn every_answer_has_a_request_id_of_its_own_and_is_not_sniffed() {
+    let lab = Lab::with(&[open("open")]);
+    let mut ids = std::collections::BTreeSet::new();
+    for (method, path, status) in [
+        ("GET", "/healthz", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 503),
+        ("GET", "/api/v1/apis", 200),
+        ("GET", "/api/v1/jobs", 200),
+        ("GET", "/nowhere", 404),
+        ("PUT", "/healthz", 405),
+        ("OPTIONS", "/healthz", 204),
+        ("GET", "/problems/busy", 200),
+        ("POST", "/api/v1/jobs/open", 400),
+        ("HEAD", "/nowhere", 404),
+    ] {
+        let headers = [("x-request-id", NOBODYS_ID)];
+        let answer = lab.client.send(method, path, &headers, None);
+        assert_eq!(answer.status, status, "{method} {path}");
+        let id = answer.header("x-request-id").unwrap();
+        assert!(
+            uuid::Uuid::parse_str(id).is_ok() && ids.insert(id.to_owned()),
+            "{id}"
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    assert!(
+        !ids.contains(NOBODYS_ID),
+        "a client does not name our requests"
+    );
+}
+
+#[test]
+fn a_process_that_answers_is_alive() {
+    let lab = Lab::start(Site::new());
+    let answer = lab.client.get("/healthz");
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"status": "ok"}))
+    );
+}
+
+#[test]
+fn a_site_is_ready_while_a_worker_lives() {
+    let site = Site::new().set("WORKER__CONCURRENCY", "3");
+    site.app("app", "print(1)\n");
+    let lab = Lab::start(site);
+    let answer = lab.client.get("/readyz");
+    assert_problem(&answer, 503, "no-app-server");
+    assert!(answer.header("retry-after").is_some());
+
+    let worker = lab.site.worker();
+    lab.client.until_api("app", PATIENCE);
+    let ready = lab.client.get("/readyz");
+    assert_eq!(ready.status, 200, "{}", ready.text());
+    let ready = ready.json();
+    assert_eq!(
+        (&ready["status"], &ready["apis"]),
+        (&json!("ready"), &json!(1))
+    );
+    let workers = ready["workers"].as_array().unwrap();
+    assert_eq!(
+        (workers.len(), &workers[0]["slots"], &workers[0]["running"]),
+        (1, &json!(3), &json!(0))
+    );
+
+    worker.kill();
+    let answer = until("the site is not ready", PATIENCE, || {
+        Some(lab.client.get("/readyz")).filter(|answer| answer.status != 200)
+    });
+    assert_problem(&answer, 503, "no-app-server");
+    // What it offered is still accepted: a worker will come.
+    lab.client.submit("app", "{}");
+}
+
+#[test]
+fn every_problem_is_explained() {
+    let lab = Lab::start(Site::new());
+    for name in [
+        "not-found",
+        "method-not-allowed",
+        "bad-request",
+        "invalid-json",
+        "validation-failed",
+        "payload-too-large",
+        "unsupported-media-type",
+        "range-not-satisfiable",
+        "request-timeout",
+        "result-not-ready",
+        "job-failed",
+        "job-canceled",
+        "job-expired",
+        "job-final",
+        "result-corrupt",
+        "no-app-server",
+        "busy",
+        "queue-full",
+        "insufficient-storage",
+        "internal",
+    ] {
+        let answer = lab.client.get(&format!("/problems/{name}"));
+        assert_eq!(answer.status, 200, "{name}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert!(answer.text().contains(&format!("<code>{name}</code>")));
+    }
+    for name in ["nonsense", "Not-Found", "%3Cscript%3E"] {
+        let answer = lab.client.get(&format!("/problems/{name}"));
+        assert_problem(&answer, 404, "not-found");
+    }
+}
+
+#[test]
+fn the_apis_are_listed_with_their_urls() {
+    let lab = Lab::with(&[open("soc"), add()]);
+    let apis = lab.client.get("/api/v1/apis").json();
+    crate::support::assert_no_null(&apis);
+    let names: Vec<_> = apis["apis"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|api| &api["name"])
+        .collect();
+    assert_eq!(names, ["add", "soc"]);
+    assert_eq!(
+        apis["apis"][0]["routes"],
+        json!([
+            {"method": "POST", "pattern": "/api/v1/jobs/add"},
+            {"method": "POST", "pattern": "/api/v1/add/{num1}/{num2}"},
+        ])
+    );
+    assert_eq!(apis["apis"][0]["schema"], add()["schema"]);
+    for secret in ["limits", "digest", "memory"] {
+        assert!(apis["apis"][0].get(secret).is_none());
+    }
+}

@@ -1,0 +1,146 @@
+//! What a worker leaves behind after much work: nothing.
+
+use serde_json::json;
+use test_support::{Process, Site, until};
+
+use crate::support::{PATIENCE, app, files, names, note, result, start};
+
+/// How many files and folders a process has open.
+fn descriptors(process: &Process) -> usize {
+    names(format!("/proc/{}/fd", process.pid()).as_ref()).len()
+}
+
+/// The children of a process, zombies included.
+fn children(process: &Process) -> String {
+    let tasks = format!("/proc/{}/task", process.pid());
+    let lists = names(tasks.as_ref()).into_iter().map(|thread| {
+        std::fs::read_to_string(format!("{tasks}/{thread}/children")).unwrap_or_default()
+    });
+    lists.collect()
+}
+
+/// The most memory that a process ever had, in bytes.
+fn peak_memory(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+#[track_caller]
+fn nothing_temporary(site: &Site) {
+    assert_eq!(names(&site.path("data/scratch")), [""; 0]);
+    for folder in ["lease", "progress", "cancel", "quarantine/late"] {
+        assert_eq!(names(&site.shared(folder)), [""; 0], "{folder}");
+    }
+    let left = files(&site.path("data"));
+    let left: Vec<_> = left
+        .iter()
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with(".tmp-")
+        })
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn fifty_jobs_of_all_kinds_leave_no_descriptor_no_process_and_no_temporary_file() {
+    let site = Site::new()
+        .set("WORKER__CONCURRENCY", "4")
+        .set("WORKER__GRACE", "300ms");
+    app(
+        &site,
+        "fits",
+        "",
+        "open(os.environ['TMPDIR'] + '/x', 'w').close()\nprint(sys.stdin.read())",
+    );
+    app(&site, "fails", "", "sys.exit(1)");
+    app(&site, "missing", "python = \"no/such\"", "");
+    app(
+        &site,
+        "lost",
+        "attempts = 2",
+        "os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)",
+    );
+    app(
+        &site,
+        "slow",
+        "",
+        "leave('in-' + sys.stdin.read())\ntime.sleep(600)",
+    );
+    let pair = start(&site, "fits");
+    let round = |first: u32| {
+        let mut jobs = Vec::new();
+        for n in first..first + 5 {
+            jobs.extend(
+                ["fits", "fails", "lost"].map(|api| pair.client.submit(api, &n.to_string())),
+            );
+        }
+        jobs.push(pair.client.submit("missing", "{}"));
+        let slow = pair.client.submit("slow", &first.to_string());
+        note(&site, &format!("in-{first}"));
+        pair.client
+            .send("DELETE", &format!("/api/v1/jobs/{slow}"), &[], None);
+        jobs.push(slow);
+        for uuid in jobs {
+            pair.client.until_ended(&uuid, PATIENCE);
+        }
+    };
+    let at_rest = || {
+        until("an empty scratch folder and no child", PATIENCE, || {
+            let quiet =
+                names(&site.path("data/scratch")).is_empty() && children(&pair.worker).is_empty();
+            quiet.then_some(())
+        });
+        descriptors(&pair.worker)
+    };
+    round(0);
+    let before = at_rest();
+    for n in 1..=3 {
+        round(n * 100);
+    }
+    at_rest();
+    until("as few descriptors as before", PATIENCE, || {
+        (descriptors(&pair.worker) <= before).then_some(())
+    });
+    let index = site.index();
+    assert_eq!(index["jobs"].as_array().unwrap().len(), 4 * 17);
+    nothing_temporary(&site);
+    assert!(pair.worker.stop(PATIENCE).success());
+    nothing_temporary(&site);
+    assert_eq!(names(&site.shared("workers")), [""; 0]);
+}
+
+#[test]
+fn what_scripts_print_is_never_held_in_the_workers_memory() {
+    let site = Site::new();
+    app(&site, "small", "", "print(1)");
+    app(
+        &site,
+        "large",
+        "",
+        "sys.stderr.write('x' * 50_000_000)\nprint('\"' + 'x' * 50_000_000 + '\"')",
+    );
+    let pair = start(&site, "small");
+    let small = pair.client.submit("small", "{}");
+    assert_eq!(result(&pair.client, &small), 1);
+    let before = peak_memory(&pair.worker);
+    let large = pair.client.submit("large", "{}");
+    let job = pair.client.until_ended(&large, PATIENCE);
+    assert_eq!(job["status"], "done", "{job}");
+    let response = site.shared(&format!("response/{large}.json"));
+    assert_eq!(response.metadata().unwrap().len(), 50_000_003);
+    let grown = peak_memory(&pair.worker) - before;
+    assert!(grown < 10_000_000, "{grown}");
+    assert_eq!(json!(job["failure"]), json!(null));
+}
