@@ -39,7 +39,7 @@ pub async fn readyz(context: Context) -> Result<HttpResponse, Problem> {
     });
     let living = living.await??;
     if living.is_empty() {
-        let detail = "no worker is alive: jobs are accepted and wait until one is";
+        let detail = "no worker is alive: nothing is run until one is";
         return Err(Kind::NoAppServer.problem(detail).retry_after(15));
     }
     let workers = living.into_iter();

@@ -89,7 +89,7 @@ impl Lease {
             }
             RunEnd::GivenBack => "given_back",
             RunEnd::Failed(reason) => {
-                self.retry_date = Some(now.plus(retry_pause(self.failed)));
+                self.retry_date = Some(now.plus(self.retry_pause()));
                 self.failed += 1;
                 reason.as_str()
             }
@@ -106,6 +106,15 @@ impl Lease {
             .is_some()
             .then(|| self.attempt_ended(outcome, now));
         self.attempts.iter().cloned().chain(latest).collect()
+    }
+
+    /// The pause before the script is run again, should this run fail: 30 s, 2 min, then 10 min each.
+    pub fn retry_pause(&self) -> TimeDelta {
+        match self.failed {
+            0 => TimeDelta::seconds(30),
+            1 => TimeDelta::minutes(2),
+            _ => TimeDelta::minutes(10),
+        }
     }
 
     /// Whether the job waits for a retry that is not due yet.
@@ -144,15 +153,6 @@ impl Lease {
             ended_date: now,
             outcome: outcome.into(),
         }
-    }
-}
-
-/// Pause before the script is run again: 30 s, 2 min, then 10 min each.
-fn retry_pause(failed_before: u32) -> TimeDelta {
-    match failed_before {
-        0 => TimeDelta::seconds(30),
-        1 => TimeDelta::minutes(2),
-        _ => TimeDelta::minutes(10),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The folder of one run: what the script is given, and where it may leave things while it runs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +42,16 @@ pub struct RunLimits {
     pub log: u64,
     /// Between SIGTERM and SIGKILL, in milliseconds.
     pub grace_ms: u64,
+}
+
+/// Makes the folder for all runs' folders. What clients send passes through it, so it is this user's alone.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn make_scratch(folder: &Path) -> anyhow::Result<()> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("make the scratch folder {}", folder.display()))
 }
 
 impl Attempt {

@@ -4,7 +4,7 @@ use job_core::catalog::Limits;
 use job_core::status::{Failure, FailureReason};
 
 use crate::exec::{Ending, Report};
-use crate::run::{Stop, spawn_error};
+use crate::run::Stop;
 
 /// What is to be published about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,8 +124,10 @@ fn failure(report: &Report, limits: &Limits) -> Failure {
             );
             Failure::new(FailureReason::Memory, with_last_words(text))
         }
-        Ending::SpawnError { message } => {
-            spawn_error(format!("the script could not be started: {message}"))
+        // Which file could not be started is for the worker's log: clients are told no path of the server.
+        Ending::SpawnError { .. } => {
+            let text = "the script could not be started; the worker's log says why";
+            Failure::new(FailureReason::SpawnError, text)
         }
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boot::Shutdown;
-use job_core::status::{Failure, FailureReason};
 use shared_folder::FolderError;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::{Ended, Measured};
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::attempt::Attempt;
-use crate::exec::Report;
+use crate::exec::{Ending, Report};
 use crate::outcome::{Outcome, outcome};
 use crate::service::{Worker, blocking};
 use crate::supervisor::Left;
@@ -60,6 +59,7 @@ pub(crate) async fn run_job(
         }
     };
     let told = outcome.word();
+    let retry = matches!(outcome, Outcome::TryAgain(_)).then(|| job.lease.retry_pause());
     let run_ms = measured.run_ms.unwrap_or(0);
     match publish(
         &worker,
@@ -86,6 +86,13 @@ pub(crate) async fn run_job(
     }
     worker.leave(&job);
     worker.wake.notify_one();
+    if let Some(pause) = retry.and_then(|pause| pause.to_std().ok()) {
+        // Nothing in the folder changes when the pause is over.
+        tokio::spawn(async move {
+            sleep(pause).await;
+            worker.wake.notify_one();
+        });
+    }
 }
 
 /// What came of a run.
@@ -156,6 +163,13 @@ async fn supervise(
     }
     progress.publish(worker).await;
     let outcome = outcome(report.as_ref(), asked, job.lease.may_retry(limits), limits);
+    if let Some(Report {
+        ending: Ending::SpawnError { message },
+        ..
+    }) = &report
+    {
+        tracing::error!(job.id = %job.uuid, job.api = %job.api, error = message, "a script could not be started");
+    }
     if let Some(strikes) = offered.count_spawn_errors(&job.api, report.as_ref()) {
         tracing::error!(job.api = %job.api, strikes, "the script cannot be started: the API is not claimed until its folder changes");
     }
@@ -183,8 +197,8 @@ fn measured(report: Option<&Report>, job: &ClaimedJob, digest: &str) -> Measured
         measured.run_ms = Some(report.run_ms);
         measured.max_memory = Some(report.max_memory);
         measured.exit_code = match report.ending {
-            crate::exec::Ending::Exited { code } => Some(code),
-            crate::exec::Ending::Printed => Some(0),
+            Ending::Exited { code } => Some(code),
+            Ending::Printed => Some(0),
             _ => None,
         };
     }
@@ -256,9 +270,4 @@ async fn publish(
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// The failure of a script that could not be started at all.
-pub(crate) fn spawn_error(message: impl Into<String>) -> Failure {
-    Failure::new(FailureReason::SpawnError, message)
 }

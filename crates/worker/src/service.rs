@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::apps::{self, Offered};
+use crate::attempt;
 use crate::beat;
 use crate::config::Config;
 use crate::python;
@@ -169,8 +170,7 @@ fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)
         parts.lock_probe(),
         clock.now(),
     )?);
-    std::fs::create_dir_all(&config.scratch_dir)
-        .with_context(|| format!("make the scratch folder {}", config.scratch_dir.display()))?;
+    attempt::make_scratch(&config.scratch_dir)?;
     let id = WorkerId::new(&config.name, Uuid::new_v4())
         .with_context(|| format!("worker.name {:?}", config.name))?;
     let python = python::find(&config.python);

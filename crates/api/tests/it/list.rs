@@ -168,6 +168,20 @@ fn a_query_that_cannot_be_understood_is_refused() {
         assert_problem(&answer, 400, "bad-request");
         assert!(answer.body.len() < 1000, "{}", answer.text());
     }
+    let bare = lab
+        .client
+        .get("/api/v1/jobs?from=2026-01-31T00:00:00+09:00");
+    let detail = bare.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.starts_with("from: ") && detail.contains("%2B"),
+        "{detail}"
+    );
+    let huge = format!("/api/v1/jobs?limit={}", "9".repeat(40));
+    assert_eq!(
+        lab.client.get(&huge).status,
+        200,
+        "a limit that is too large is cut"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use shared_folder::SharedFolder;
 use shared_folder::self_test::self_test;
 
 use super::say;
+use crate::attempt;
 use crate::config::Config;
 use crate::python;
 
@@ -43,12 +44,9 @@ pub fn check(config: &Config, parts: &Parts) -> ExitCode {
         .version
         .map(|version| format!("{version} at {}", python.path.display()));
     tell("python", found.ok_or(python.problem.unwrap_or_default()));
-    let scratch = std::fs::create_dir_all(&config.scratch_dir);
+    let scratch = attempt::make_scratch(&config.scratch_dir);
     let scratch = scratch.map(|()| config.scratch_dir.display().to_string());
-    tell(
-        "scratch",
-        scratch.map_err(|error| format!("{}: {error}", config.scratch_dir.display())),
-    );
+    tell("scratch", scratch.map_err(|error| format!("{error:#}")));
     let apps = Apps::read(&config.apps_dir);
     for app in apps.apps.values() {
         let routes: Vec<_> = app

@@ -31,7 +31,7 @@ def main() -> None:
         total += value
         progress(100 * n / len(values), f"{n} of {len(values)}")
     print("what goes to stderr is the job's log", file=sys.stderr)
-    json.dump({"sum": total, "mean": total / len(values)}, sys.stdout)
+    print(json.dumps({"sum": total, "mean": total / len(values)}))
 
 
 if __name__ == "__main__":

@@ -133,6 +133,9 @@ fn tell(report: &Report, app: &App, printed: &[u8]) -> ExitCode {
         let _ = std::io::stdout().write_all(b"\n");
         return ExitCode::SUCCESS;
     }
+    if let Ending::SpawnError { message } = &report.ending {
+        note(message);
+    }
     match outcome(Some(report), None, false, &app.api.limits) {
         Outcome::Failed(failure) => note(format_args!(
             "failed ({}): {}",

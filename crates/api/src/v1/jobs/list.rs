@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use job_core::date::Date;
 use job_core::ids::{ApiName, JobId};
 use job_core::status::Status;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::dispatch::Context;
 use crate::job_json::Job;
@@ -16,8 +16,7 @@ const LIMIT: usize = 100;
 /// Most jobs on a page; who asks for more gets so many.
 const LIMIT_MOST: usize = 1000;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 struct Query {
     status: Option<Status>,
     api: Option<ApiName>,
@@ -25,9 +24,63 @@ struct Query {
     from: Option<Date>,
     /// Submitted before this date.
     to: Option<Date>,
-    limit: Option<i64>,
+    limit: Option<usize>,
     /// What `next` of the page before said: the last job on it.
     cursor: Option<JobId>,
+}
+
+impl Query {
+    /// Reads a query; each name at most once.
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(text);
+        let pairs =
+            pairs.map_err(|error| Kind::BadRequest.problem(cut(&format!("the query: {error}"))))?;
+        let mut query = Query::default();
+        for (name, value) in pairs.into_inner() {
+            match name.as_str() {
+                "status" => set(&mut query.status, &name, value.parse())?,
+                "api" => set(&mut query.api, &name, value.parse())?,
+                "from" => set(&mut query.from, &name, date(&value))?,
+                "to" => set(&mut query.to, &name, date(&value))?,
+                "limit" => set(&mut query.limit, &name, limit(&value))?,
+                "cursor" => set(&mut query.cursor, &name, value.parse())?,
+                _ => {
+                    return Err(Kind::BadRequest
+                        .problem(cut(&format!("the query: there is no parameter {name:?}"))));
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn set<T, E: std::fmt::Display>(
+    place: &mut Option<T>,
+    name: &str,
+    value: Result<T, E>,
+) -> Result<(), Problem> {
+    let value = value.map_err(|error| Kind::BadRequest.problem(format!("{name}: {error}")))?;
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Kind::BadRequest.problem(format!("{name}: it is given twice"))),
+    }
+}
+
+fn date(text: &str) -> Result<Date, &'static str> {
+    text.parse().map_err(|_| {
+        "a date such as 2026-01-31T00:00:00Z or 2026-01-31T00:00:00%2B09:00 is due (a bare + in a query is a space)"
+    })
+}
+
+/// Whole numbers from 1; too large ones are cut.
+fn limit(text: &str) -> Result<usize, &'static str> {
+    let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    match text.parse() {
+        Ok(0) => Err("at least 1 is due"),
+        Ok(limit) => Ok(LIMIT_MOST.min(limit)),
+        Err(_) if digits => Ok(LIMIT_MOST),
+        Err(_) => Err("a whole number, at least 1, is due"),
+    }
 }
 
 #[derive(Serialize)]
@@ -42,17 +95,8 @@ struct Page {
 /// # Errors
 /// `bad-request` where a part of the query cannot be understood.
 pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
-    let query = web::Query::<Query>::from_query(context.request.query_string());
-    let query = query
-        .map_err(|error| Kind::BadRequest.problem(cut(&format!("the query: {error}"))))?
-        .into_inner();
-    let limit = match query.limit {
-        None => LIMIT,
-        Some(limit) if limit < 1 => {
-            return Err(Kind::BadRequest.problem("limit: at least 1 is due"));
-        }
-        Some(limit) => usize::try_from(limit).unwrap_or(LIMIT_MOST).min(LIMIT_MOST),
-    };
+    let query = Query::parse(context.request.query_string())?;
+    let limit = query.limit.unwrap_or(LIMIT);
     let state = context.state.clone();
     let now = state.clock.now();
     let queue = web::block(move || state.folder.settled_queue(now)).await??;
