@@ -33,7 +33,7 @@ pub(super) struct ApiSummary {
     pub(super) label: Label,
     /// What it does, in Markdown.
     pub(super) description: Option<String>,
-    /// Routes of its own, beside the one that every API has.
+    /// Where it is called: the route that every API has, and those of its own.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
     /// JSON Schema of its body.
@@ -112,14 +112,18 @@ impl ApiSummary {
         Ok(apis)
     }
 
-    /// Where it is called: its own routes, and the one that every API has.
+    /// Where it is called, each route once: its own ones, then the one that every API has.
     pub(super) fn routes(&self) -> Vec<String> {
-        let own = self
-            .routes
-            .iter()
-            .map(|route| format!("{} {}", route.method, route.pattern));
-        own.chain([format!("POST /api/v1/jobs/{}", self.name)])
-            .collect()
+        let general = format!("POST /api/v1/jobs/{}", self.name);
+        let mut routes: Vec<String> = Vec::new();
+        for route in &self.routes {
+            let route = format!("{} {}", route.method, route.pattern);
+            if route != general && !routes.contains(&route) {
+                routes.push(route);
+            }
+        }
+        routes.push(general);
+        routes
     }
 }
 

@@ -44,9 +44,9 @@ pub(super) enum Error {
         /// What the system says.
         cause: String,
     },
-    /// The server went away before it could say whether it has taken a job.
-    #[error("{0}")]
-    Unanswered(Box<Error>),
+    /// A job was sent, and what came back does not say whether the server has taken it.
+    #[error("{0}; the job may have been taken")]
+    Undecided(Box<Error>),
     /// Somebody else lives at the address.
     #[error("{url} does not answer as bcrlapi does: {what}")]
     Foreign {
@@ -88,7 +88,7 @@ impl Error {
             }
             Error::Unreachable { .. }
             | Error::Lost { .. }
-            | Error::Unanswered(_)
+            | Error::Undecided(_)
             | Error::Foreign { .. }
             | Error::GaveUp { .. } => Exit::Trouble,
             Error::NoResult(job) => Exit::of_job(job.status),
@@ -96,16 +96,11 @@ impl Error {
         }
     }
 
-    /// Whether the connection failed, so that nobody knows whether the request arrived.
-    pub(super) fn is_connection(&self) -> bool {
-        matches!(self, Error::Unreachable { .. } | Error::Lost { .. })
-    }
-
     /// Whether it may pass by itself, so that whoever waits asks again.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Error::Problem(problem) => problem.exit() == Exit::Trouble,
-            other => other.is_connection(),
+            other => matches!(other, Error::Unreachable { .. } | Error::Lost { .. }),
         }
     }
 
@@ -115,8 +110,8 @@ impl Error {
             Error::Unreachable { url, .. } if url.starts_with("http:") => Some(
                 "is it running? start it with `scripts/up`, or set BCRL_URL or --url to where it is".into(),
             ),
-            Error::Unanswered(_) => Some(format!(
-                "the server may have taken the job; look with: {bcrl} ls"
+            Error::Undecided(_) => Some(format!(
+                "look with `{bcrl} ls` before submitting again"
             )),
             Error::Unreachable { .. } | Error::Foreign { .. } => {
                 Some("is BCRL_URL or --url right?".into())

@@ -194,7 +194,8 @@ impl Pauses {
         sleep(self.step()).await;
     }
 
-    fn step(&mut self) -> Duration {
+    /// How long the next pause is; the one after it is longer.
+    pub(super) fn step(&mut self) -> Duration {
         let pause = self.next;
         self.next = self.longest.min(pause * 2);
         pause

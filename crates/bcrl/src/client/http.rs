@@ -7,7 +7,8 @@ use std::time::Duration;
 use job_core::ids::{ApiName, JobId};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    RETRY_AFTER,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
@@ -20,7 +21,6 @@ use super::job::Job;
 use super::problem::Problem;
 use super::settings::Settings;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// Longest time for a connection to come about.
@@ -64,6 +64,10 @@ impl Server {
             ACCEPT,
             HeaderValue::from_static("application/json, */*;q=0.5"),
         );
+        headers.insert(
+            ACCEPT_LANGUAGE,
+            HeaderValue::from_static(settings.language.tag()),
+        );
         if let Some(key) = &settings.key {
             headers.insert(AUTHORIZATION, bearer(key)?);
         }
@@ -96,17 +100,11 @@ impl Server {
         &self.shown
     }
 
-    /// Submits a job. `key` tells the server whether it has seen this request before.
-    pub(super) async fn submit(
-        &self,
-        api: &ApiName,
-        body: String,
-        key: &HeaderValue,
-    ) -> Result<Job, Error> {
+    /// Submits a job.
+    pub(super) async fn submit(&self, api: &ApiName, body: String) -> Result<Job, Error> {
         let request = self
             .request(Method::POST, &format!("/api/v1/jobs/{api}"))
             .header(CONTENT_TYPE, "application/json")
-            .header(IDEMPOTENCY_KEY, key)
             .body(body);
         let answer = self.send(request, api.as_str()).await?;
         self.read_job(answer).await

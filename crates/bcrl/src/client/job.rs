@@ -22,7 +22,7 @@ pub(super) struct Job {
     pub(super) progress: Option<Progress>,
     /// Its place among the pending ones; 1 is the next.
     pub(super) queue_position: Option<u64>,
-    /// The how-manieth run this is; 1 for the first.
+    /// The number of its latest run; 1 is the first. A pending job that has one waits to be run again.
     pub(super) attempt: Option<u32>,
     /// Who runs it.
     pub(super) worker: Option<String>,
@@ -95,11 +95,18 @@ impl Job {
     /// Where it stands, in one line.
     pub(super) fn standing(&self) -> String {
         match self.status {
-            Status::Pending => match self.queue_position {
-                Some(1) => "pending, next in the queue".to_owned(),
-                Some(place) => format!("pending, number {place} in the queue"),
-                None => "pending".to_owned(),
-            },
+            Status::Pending => {
+                let place = match self.queue_position {
+                    Some(1) => ", next in the queue".to_owned(),
+                    Some(place) => format!(", number {place} in the queue"),
+                    None => String::new(),
+                };
+                let again = match self.attempt {
+                    Some(run @ 1..) => format!(", to be run again (run {run} has ended)"),
+                    _ => String::new(),
+                };
+                format!("pending{place}{again}")
+            }
             Status::Processing => match &self.progress {
                 Some(progress) => format!("processing, {progress}"),
                 None => "processing".to_owned(),
@@ -156,7 +163,16 @@ mod tests {
                 r#""status":"pending","queue_position":1"#,
                 "pending, next in the queue",
             ),
-            (r#""status":"processing""#, "processing"),
+            (
+                r#""status":"pending","attempt":1"#,
+                "pending, to be run again (run 1 has ended)",
+            ),
+            (
+                r#""status":"pending","attempt":2,"queue_position":1"#,
+                "pending, next in the queue, to be run again (run 2 has ended)",
+            ),
+            (r#""status":"pending","attempt":0"#, "pending"),
+            (r#""status":"processing","attempt":2"#, "processing"),
             (
                 r#""status":"processing","progress":{"percent":40.4,"message":"fitting"}"#,
                 "processing, 40 %: fitting",

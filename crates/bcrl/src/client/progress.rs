@@ -11,7 +11,7 @@ use super::job::Job;
 use super::show::plain;
 use super::terminal::Terminal;
 
-/// Least time between two lines about the same status, for scripts that tell their progress in small steps.
+/// Least time between two lines about the same status of the same run, for scripts that tell their progress in small steps.
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
 
 /// One job's place on stderr. The bar goes away with it.
@@ -27,6 +27,7 @@ pub(super) struct JobLine<'a> {
 /// A line in a log.
 struct Written {
     status: Status,
+    attempt: Option<u32>,
     line: String,
     at: Instant,
 }
@@ -79,12 +80,14 @@ impl<'a> JobLine<'a> {
         let line = format!("{} {}", self.name, plain(&job.standing()));
         let mut last = self.last.borrow_mut();
         let is_worth_it = last.as_ref().is_none_or(|last| {
-            last.status != job.status || (last.line != line && last.at.elapsed() >= BETWEEN_LINES)
+            (last.status, last.attempt) != (job.status, job.attempt)
+                || (last.line != line && last.at.elapsed() >= BETWEEN_LINES)
         });
         if is_worth_it {
             self.terminal.note(&line);
             *last = Some(Written {
                 status: job.status,
+                attempt: job.attempt,
                 line,
                 at: Instant::now(),
             });

@@ -71,6 +71,14 @@ impl Language {
             Language::En
         }
     }
+
+    /// Its language tag (RFC 5646), as `Accept-Language` has it.
+    pub(super) fn tag(self) -> &'static str {
+        match self {
+            Language::Ja => "ja",
+            Language::En => "en",
+        }
+    }
 }
 
 /// Options and environment, checked.

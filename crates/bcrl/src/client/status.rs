@@ -12,7 +12,8 @@ use super::{Client, show};
 /// What `bcrl status` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Dates are in the local time zone. The exit code is 0 whatever the status; `bcrl wait` tells it by its exit code.
+Dates are in the local time zone. Labels are Japanese where the locale (LC_ALL, LC_MESSAGES, LANG) is, else English.
+The exit code is 0 whatever the status; `bcrl wait` tells it by its exit code.
 
 Examples:
   bcrl status 0190a6f0-1c2d-7abc-8def-0123456789ab

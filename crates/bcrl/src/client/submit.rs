@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use job_core::ids::ApiName;
 use job_core::status::Status;
-use reqwest::header::HeaderValue;
+use tokio::time::sleep;
 
 use super::apis::ApiSummary;
 use super::body::{self, Pair};
@@ -14,19 +14,23 @@ use super::error::Error;
 use super::exit::Exit;
 use super::follow::{Pauses, follow};
 use super::job::Job;
+use super::problem::Problem;
 use super::progress::JobLine;
 use super::settings::Format;
 use super::{Client, close_names, result, show, wait};
 
-/// How often a submission is sent at most.
+/// How often a submission is tried at most.
 const TRIES: usize = 3;
+/// Longest pause between two tries; where the server asks for a longer one, the user is the one to come back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What `bcrl submit` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A value is taken as JSON if it is JSON, else as a string: n=12 is a number, n='\"12\"' and name=Ada are strings.
 Without --file and pairs the body is read from stdin, unless that is a terminal; an empty one is {}.
-A connection that fails is tried 3 times; the job is made once, however often it was sent.
+Where no connection comes about, or the server says that it did nothing for now (429, 503), it is tried 3 times in all.
+Where the connection breaks later, the job may have been taken: look with `bcrl ls` before submitting again.
 
 Examples:
   bcrl submit add num1=12 num2=23
@@ -54,10 +58,6 @@ pub struct SubmitArgs {
     /// Longest time to wait, such as 90s, 10m or 1h30m; without it as long as it takes
     #[arg(long, value_name = "TIME", requires = "wait", value_parser = wait::parse_time)]
     timeout: Option<Duration>,
-
-    /// Key by which the server knows this submission again, also from another run of this command; by default a new one
-    #[arg(long, value_name = "KEY", value_parser = quoted_key)]
-    idempotency_key: Option<HeaderValue>,
 }
 
 pub(super) async fn run(args: &SubmitArgs, client: &Client) -> Result<Exit, Error> {
@@ -82,12 +82,7 @@ async fn submit(args: &SubmitArgs, body: String, client: &Client) -> Result<Job,
         };
         return Err(with_close_names(unknown, &args.api, client).await);
     };
-    let key = args.idempotency_key.clone().unwrap_or_else(new_key);
-    client.if_interrupted(format!(
-        "the server may have taken the job before it could say so; look with: {} ls",
-        client.settings.command
-    ));
-    match send(&api, body, &key, client).await {
+    match send(&api, body, client).await {
         Err(Error::Problem(problem)) if problem.status == 404 => {
             Err(with_close_names(Error::Problem(problem), &args.api, client).await)
         }
@@ -95,33 +90,73 @@ async fn submit(args: &SubmitArgs, body: String, client: &Client) -> Result<Job,
     }
 }
 
-/// Sends the submission, again where the connection fails. Then nobody knows whether the server has taken the job:
-/// the key, the same each time, lets it answer with the job that it made at first. A server that does not know the
-/// header ignores it, which is no worse than having none.
-async fn send(
-    api: &ApiName,
-    body: String,
-    key: &HeaderValue,
-    client: &Client,
-) -> Result<Job, Error> {
-    let mut pauses = Pauses::new(Duration::from_millis(200), Duration::from_secs(1));
-    let mut tries = 1;
-    loop {
-        match client.server.submit(api, body.clone(), key).await {
-            Err(error) if tries < TRIES && is_worth_another_try(&error) => pauses.next().await,
-            Err(error @ Error::Lost { .. }) => return Err(Error::Unanswered(Box::new(error))),
-            other => return other,
+/// Sends the submission, again only where nothing can have come of it: a job that was sent twice is two jobs.
+async fn send(api: &ApiName, body: String, client: &Client) -> Result<Job, Error> {
+    let mut pauses = usual_pauses();
+    for _ in 1..TRIES {
+        let error = match send_once(api, body.clone(), client).await {
+            Ok(job) => return Ok(job),
+            Err(error) => error,
+        };
+        let Some(pause) = pause_before_next_try(&error, &mut pauses) else {
+            return Err(error);
+        };
+        if let Error::Problem(problem) = &error {
+            tell_of_pause(problem, client);
         }
-        tries += 1;
+        client.if_interrupted("the job was not submitted".to_owned());
+        sleep(pause).await;
+    }
+    send_once(api, body, client).await
+}
+
+async fn send_once(api: &ApiName, body: String, client: &Client) -> Result<Job, Error> {
+    client.if_interrupted(format!(
+        "the job may have been taken; look with `{} ls` before submitting again",
+        client.settings.command
+    ));
+    let sent = client.server.submit(api, body).await;
+    sent.map_err(|error| match is_undecided(&error) {
+        true => Error::Undecided(Box::new(error)),
+        false => error,
+    })
+}
+
+/// Whether the server may have taken the job although this came of it.
+fn is_undecided(error: &Error) -> bool {
+    match error {
+        Error::Lost { .. } => true,
+        // The server broke off in the middle, or a proxy did not get its answer.
+        Error::Problem(problem) => matches!(problem.status, 500 | 502 | 504),
+        _ => false,
     }
 }
 
-fn is_worth_another_try(error: &Error) -> bool {
+/// How long to wait before the submission is sent again; none where it must not be, or not that soon.
+fn pause_before_next_try(error: &Error, pauses: &mut Pauses) -> Option<Duration> {
     match error {
-        // The first try is not through yet.
-        Error::Problem(problem) => problem.name() == "idempotency-in-progress",
-        other => other.is_connection(),
+        Error::Unreachable { .. } => Some(pauses.step()),
+        // Both say that nothing was done, for now.
+        Error::Problem(problem) if matches!(problem.status, 429 | 503) => {
+            let due = Duration::from_secs(problem.retry_after.unwrap_or_default());
+            Some(due.max(pauses.step())).filter(|pause| *pause <= LONGEST_PAUSE)
+        }
+        _ => None,
     }
+}
+
+fn usual_pauses() -> Pauses {
+    Pauses::new(Duration::from_millis(200), Duration::from_secs(1))
+}
+
+fn tell_of_pause(problem: &Problem, client: &Client) {
+    let when = match problem.retry_after {
+        Some(seconds @ 1..) => format!(" in {seconds} s"),
+        _ => String::new(),
+    };
+    client
+        .terminal
+        .warn(&format!("{problem}; trying again{when}"));
 }
 
 /// The same trouble with the names that may have been meant, where the server tells its APIs.
@@ -177,50 +212,65 @@ fn line_of<'a>(job: &Job, client: &'a Client) -> JobLine<'a> {
     }
 }
 
-/// A key that nobody else has: a random UUID (RFC 9562 section 5.4).
-fn new_key() -> HeaderValue {
-    let mut random = [0; 16];
-    rustls::crypto::ring::default_provider()
-        .secure_random
-        .fill(&mut random)
-        .expect("the system has random bits");
-    let hex = format!("{:032x}", u128::from_be_bytes(random));
-    let (a, b, c, d, e) = (
-        &hex[..8],
-        &hex[8..12],
-        &hex[13..16],
-        &hex[17..20],
-        &hex[20..],
-    );
-    quoted_key(&format!("{a}-{b}-4{c}-8{d}-{e}")).expect("a UUID can stand in a header")
-}
-
-/// The key as the header holds it: a string of structured fields (RFC 9651 section 3.3.3).
-fn quoted_key(key: &str) -> Result<HeaderValue, String> {
-    if key.is_empty() || !key.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err("printable ASCII characters are due".into());
-    }
-    let escaped = key.replace('\\', "\\\\").replace('"', "\\\"");
-    HeaderValue::try_from(format!("\"{escaped}\"")).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pause(error: &Error) -> Option<Duration> {
+        pause_before_next_try(error, &mut usual_pauses())
+    }
+
+    fn problem(status: u16, retry_after: Option<u64>) -> Error {
+        Problem {
+            status,
+            retry_after,
+            ..Problem::default()
+        }
+        .into()
+    }
+
     #[test]
-    fn a_key_is_quoted_for_its_header() {
-        assert_eq!(quoted_key("order 7").unwrap(), r#""order 7""#);
-        assert_eq!(quoted_key(r#"a"b\c"#).unwrap(), r#""a\"b\\c""#);
-        for bad in ["", "a\nb", "鍵"] {
-            assert!(quoted_key(bad).is_err(), "{bad}");
+    fn only_what_left_nothing_behind_is_tried_again() {
+        let (url, cause) = ("http://a".to_owned(), "refused".to_owned());
+        let soon = usual_pauses().step();
+        for (error, expected) in [
+            (
+                Error::Unreachable {
+                    url: url.clone(),
+                    cause: cause.clone(),
+                },
+                Some(soon),
+            ),
+            (Error::Lost { url, cause }, None),
+            (problem(503, None), Some(soon)),
+            (problem(503, Some(0)), Some(soon)),
+            (problem(503, Some(15)), Some(Duration::from_secs(15))),
+            (problem(429, Some(60)), Some(Duration::from_secs(60))),
+            (problem(429, Some(61)), None),
+            (problem(408, None), None),
+            (problem(409, None), None),
+            (problem(422, None), None),
+            (problem(500, None), None),
+            (problem(502, None), None),
+            (problem(504, Some(1)), None),
+            (problem(507, Some(1)), None),
+        ] {
+            assert_eq!(pause(&error), expected, "{error:?}");
         }
     }
 
     #[test]
-    fn no_two_keys_are_the_same() {
-        let (one, other) = (new_key(), new_key());
-        assert_ne!(one, other);
-        assert_eq!(one.len(), 38);
+    fn only_what_leaves_it_open_lets_a_job_be_looked_for() {
+        for (status, expected) in [
+            (422, false),
+            (429, false),
+            (500, true),
+            (502, true),
+            (503, false),
+            (504, true),
+            (507, false),
+        ] {
+            assert_eq!(is_undecided(&problem(status, None)), expected, "{status}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use super::{ID, OTHER_ID, Outcome, RESULT, STATUS, bcrl, job, job_of, play, run};
+use super::{ID, OTHER_ID, Outcome, RESULT, STATUS, SUBMIT, bcrl, job, job_of, play, run};
 use crate::scripted_server::{ScriptedServer, answer, answer_with, problem};
 
 #[test]
@@ -185,9 +185,11 @@ fn cancel_tells_what_it_came_to() {
 #[test]
 fn apis_are_listed_in_the_language_of_the_locale_and_described() {
     let apis = r#"{"apis":[{"name":"add","label":{"ja":"足し算API","en":"Addition"},"description":"Adds two numbers.",
-        "routes":[{"method":"POST","pattern":"/api/v1/add/{num1}/{num2}"}],
+        "routes":[{"method":"POST","pattern":"/api/v1/jobs/add"},{"method":"POST","pattern":"/api/v1/add/{num1}/{num2}"}],
         "schema":{"type":"object","required":["num1"],"properties":{"num1":{"type":"integer"}}},
-        "example":{"num1": 12}}]}"#;
+        "example":{"num1": 12}},
+        {"name":"soc","label":{"ja":"充電率","en":"State of charge"},
+        "routes":[{"method":"POST","pattern":"/api/v1/jobs/soc"}]}]}"#;
     let step = || vec![answer("GET /api/v1/apis", 200, apis)];
 
     let server = ScriptedServer::start(step());
@@ -198,7 +200,9 @@ fn apis_are_listed_in_the_language_of_the_locale_and_described() {
     server.finish();
     assert_eq!(
         outcome.stdout,
-        "name  label      route\nadd   足し算API  POST /api/v1/add/{num1}/{num2}\n"
+        "name  label      route\n\
+         add   足し算API  POST /api/v1/add/{num1}/{num2}\n\
+         soc   充電率     POST /api/v1/jobs/soc\n"
     );
 
     let server = ScriptedServer::start(step());
@@ -220,4 +224,47 @@ fn apis_are_listed_in_the_language_of_the_locale_and_described() {
     let outcome = play(step(), &["apis", "sum"]);
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.starts_with("error: there is no API sum\n"));
+}
+
+#[test]
+fn every_request_asks_for_the_language_of_the_locale() {
+    let labelled = job(r#""status":"pending","label":"足し算API""#);
+    for (locale, language) in [("ja_JP.UTF-8", "ja"), ("C", "en"), ("de_DE.UTF-8", "en")] {
+        let server = ScriptedServer::start(vec![
+            answer(STATUS, 200, &labelled),
+            answer("GET /api/v1/jobs?limit=20", 200, r#"{"jobs":[]}"#),
+            answer(SUBMIT, 202, &labelled),
+        ]);
+        let ask = |args: &[&str]| -> Outcome {
+            let output = bcrl(&server.url(), args).env("LC_ALL", locale).output();
+            output.unwrap().into()
+        };
+        let outcome = ask(&["status", ID]);
+        assert!(
+            outcome.stdout.contains("\napi     add (足し算API)\n"),
+            "{}",
+            outcome.stdout
+        );
+        ask(&["ls"]);
+        ask(&["submit", "add", "num1=12"]);
+        for request in server.finish() {
+            assert_eq!(request.header("accept-language"), Some(language));
+        }
+    }
+}
+
+#[test]
+fn the_status_of_a_job_that_waits_for_another_run_says_so() {
+    let again = job(r#""status":"pending","attempt":1"#);
+    let outcome = play(vec![answer(STATUS, 200, &again)], &["status", ID]);
+    assert_eq!(outcome.code, Some(0));
+    assert_eq!(
+        outcome.stdout,
+        format!(
+            "id       {ID}\n\
+             api      add\n\
+             status   pending, to be run again (run 1 has ended)\n\
+             attempt  1\n"
+        )
+    );
 }

@@ -1,10 +1,12 @@
 //! Submitting, and seeing a job through.
 
+use std::time::{Duration, Instant};
+
 use super::{
     ID, NOBODY, Outcome, RESULT, STATUS, SUBMIT, bcrl, done, job, pending, play, run,
     run_with_stdin,
 };
-use crate::scripted_server::{ScriptedServer, answer, hang_up, problem};
+use crate::scripted_server::{ScriptedServer, answer, answer_with, hang_up, problem};
 
 #[test]
 fn pairs_are_the_body_and_the_id_is_printed() {
@@ -21,7 +23,7 @@ fn pairs_are_the_body_and_the_id_is_printed() {
     let request = &requests[0];
     assert_eq!(request.body, r#"{"name":"Ada","num1":12}"#);
     assert_eq!(request.header("content-type"), Some("application/json"));
-    assert_eq!(request.header("idempotency-key").unwrap().len(), 38);
+    assert_eq!(request.header("idempotency-key"), None);
     assert_eq!(request.header("authorization"), None);
 }
 
@@ -168,36 +170,93 @@ fn what_is_wrong_with_a_body_is_told_for_each_pointer() {
 }
 
 #[test]
-fn a_submission_is_sent_again_with_the_same_key() {
-    let server = ScriptedServer::start(vec![
+fn a_submission_that_may_have_arrived_is_not_sent_again() {
+    let half = "content-type: application/json\r\ncontent-length: 900\r\n";
+    for lost in [
         hang_up(SUBMIT),
-        problem(SUBMIT, 409, "idempotency-in-progress", r#""detail":"wait""#),
-        answer(SUBMIT, 202, &pending()),
-    ]);
-    let outcome = run(&server, &["submit", "--quiet", "add", "num1=12"]);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    assert_eq!(outcome.stdout, format!("{ID}\n"));
-    assert_eq!(outcome.stderr, "");
-
-    let requests = server.finish();
-    let keys: Vec<_> = requests
-        .iter()
-        .map(|request| request.header("idempotency-key"))
-        .collect();
-    assert!(keys[0].is_some());
-    assert_eq!(keys, [keys[0]; 3]);
+        answer_with(SUBMIT, 202, half, "{"),
+        problem(SUBMIT, 500, "internal", r#""detail":"broke off""#),
+        answer_with(SUBMIT, 504, "content-type: text/html\r\n", "<html>"),
+    ] {
+        // A second request would find no step, which fails the test.
+        let outcome = play(vec![lost], &["submit", "add", "num1=12"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(4), ""));
+        let said =
+            "; the job may have been taken\nhint: look with `bcrl ls` before submitting again\n";
+        assert!(outcome.stderr.starts_with("error: "), "{}", outcome.stderr);
+        assert!(outcome.stderr.ends_with(said), "{}", outcome.stderr);
+    }
 }
 
 #[test]
-fn a_submission_is_given_up_after_three_tries() {
+fn a_submission_of_which_nothing_was_done_is_sent_again_when_the_server_says() {
+    let busy = |headers: &str| {
+        let json = r#"{"type":"/problems/busy","status":503,"detail":"the folder is locked"}"#;
+        answer_with(SUBMIT, 503, headers, json)
+    };
+    let asked = Instant::now();
     let outcome = play(
-        vec![hang_up(SUBMIT), hang_up(SUBMIT), hang_up(SUBMIT)],
-        &["submit", "add", "num1=12", "--idempotency-key", "order 7"],
+        vec![
+            busy("retry-after: 1\r\n"),
+            problem(SUBMIT, 429, "rate-limited", r#""detail":"too often""#),
+            answer(SUBMIT, 202, &pending()),
+        ],
+        &["submit", "--quiet", "add", "num1=12"],
+    );
+    assert!(asked.elapsed() >= Duration::from_secs(1));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, format!("{ID}\n"));
+    assert_eq!(
+        outcome.stderr,
+        "the folder is locked; trying again in 1 s\ntoo often; trying again\n"
+    );
+
+    // Three tries, and no more.
+    let outcome = play(
+        vec![busy(""), busy(""), busy("retry-after: 7\r\n")],
+        &["submit", "add", "num1=12"],
     );
     assert_eq!(outcome.code, Some(4));
-    assert!(outcome.stderr.contains("was lost"), "{}", outcome.stderr);
-    let hint = "hint: the server may have taken the job; look with: bcrl ls\n";
-    assert!(outcome.stderr.ends_with(hint), "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .ends_with("error: the folder is locked\nhint: try again in 7 s\n"),
+        "{}",
+        outcome.stderr
+    );
+
+    // An hour is the user's to wait.
+    let outcome = play(
+        vec![busy("retry-after: 3600\r\n")],
+        &["submit", "add", "num1=12"],
+    );
+    assert_eq!(outcome.code, Some(4));
+    assert_eq!(
+        outcome.stderr,
+        "error: the folder is locked\nhint: try again in 3600 s\n"
+    );
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_tried_three_times() {
+    let asked = Instant::now();
+    let outcome: Outcome = bcrl(&format!("http://{NOBODY}"), &["submit", "add", "num1=12"])
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(outcome.code, Some(4));
+    assert!(!outcome.stderr.contains("taken"), "{}", outcome.stderr);
+    // The two pauses between three tries.
+    assert!(asked.elapsed() >= Duration::from_millis(200 + 400));
+}
+
+#[test]
+fn nothing_is_promised_that_the_server_does_not_know() {
+    let outcome: Outcome = bcrl("", &["submit", "--help"]).output().unwrap().into();
+    assert_eq!(outcome.code, Some(0));
+    for promise in ["idempotency", "made once"] {
+        assert!(!outcome.stdout.contains(promise), "{}", outcome.stdout);
+    }
 }
 
 #[test]

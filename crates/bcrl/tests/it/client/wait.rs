@@ -49,6 +49,28 @@ fn trouble_while_waiting_is_ridden_out_and_told_once() {
 }
 
 #[test]
+fn a_job_that_waits_for_another_run_is_told_as_such_while_it_is_waited_for() {
+    let outcome = play(
+        vec![
+            answer(STATUS, 200, &job(r#""status":"pending""#)),
+            answer(STATUS, 200, &job(r#""status":"pending","attempt":1"#)),
+            answer(STATUS, 200, &job(r#""status":"processing","attempt":2"#)),
+            answer(STATUS, 200, &done()),
+        ],
+        &["wait", ID],
+    );
+    assert_eq!(outcome.code, Some(0));
+    assert_eq!(
+        outcome.stderr,
+        format!(
+            "{ID} pending\n\
+             {ID} pending, to be run again (run 1 has ended)\n\
+             {ID} processing\n"
+        )
+    );
+}
+
+#[test]
 fn waiting_ends_at_its_time_out_and_the_job_goes_on() {
     let (step, _held) = hold(STATUS);
     let outcome = play(vec![step], &["wait", ID, "--timeout", "100ms"]);
