@@ -24,9 +24,9 @@ pub(crate) fn heartbeat(worker: &Worker, counter: u64) -> Heartbeat {
     let jobs = worker
         .running()
         .iter()
-        .map(|(uuid, run)| RunningJob {
-            uuid: *uuid,
-            token: run.token,
+        .map(|(token, run)| RunningJob {
+            uuid: run.uuid,
+            token: *token,
         })
         .collect();
     let mut problems = offered.problems();
@@ -90,23 +90,23 @@ fn look_after_runs(worker: &Worker, silent: bool) {
     let runs: Vec<_> = worker
         .running()
         .iter()
-        .map(|(uuid, run)| (*uuid, run.clone()))
+        .map(|(token, run)| (*token, run.clone()))
         .collect();
     if runs.is_empty() {
         return;
     }
     let queue = worker.folder.queue();
-    for (uuid, run) in runs {
+    for (token, run) in runs {
         let lost = silent
             || queue.as_ref().is_ok_and(|queue| {
                 queue
-                    .get(uuid)
-                    .is_none_or(|entry| entry.state().token() != Some(run.token))
+                    .get(run.uuid)
+                    .is_none_or(|entry| entry.state().token() != Some(token))
             });
         let why = if lost {
             // A run that is just being published has no token any more either, and ends by itself.
             Some(Stop::Lost)
-        } else if worker.folder.is_cancel_requested(uuid).unwrap_or(false) {
+        } else if worker.folder.is_cancel_requested(run.uuid).unwrap_or(false) {
             Some(Stop::Cancel)
         } else {
             None

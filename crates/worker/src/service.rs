@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use boot::{Clock, Parts, Shutdown};
 use job_core::ids::{JobId, Token, WorkerId};
 use shared_folder::claim::ClaimedJob;
@@ -49,13 +49,14 @@ pub(crate) struct Worker {
     pub(crate) resting: AtomicBool,
     /// When this process began, for time that only goes forward.
     pub(crate) started: Instant,
-    running: Mutex<HashMap<JobId, Running>>,
+    running: Mutex<HashMap<Token, Running>>,
 }
 
-/// A job that runs here.
+/// A run that is under way here. A job that was taken back from this worker may be run here again before the run that
+/// was lost has ended, so a run is known by its token.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
-    pub(crate) token: Token,
+    pub(crate) uuid: JobId,
     /// Why its run is to end before the script does.
     pub(crate) stop: watch::Sender<Option<Stop>>,
 }
@@ -119,7 +120,8 @@ impl Service {
     /// given back to the queue.
     ///
     /// # Errors
-    /// Where the schedule or the watching cannot be started, or the worker cannot leave in order.
+    /// Where the schedule or the watching cannot be started, what waits cannot be run although that is all that was
+    /// wanted, or the worker cannot leave in order.
     pub async fn run(self, shutdown: Shutdown, until: Until) -> anyhow::Result<()> {
         let Service { worker, presence } = self;
         tracing::info!(
@@ -149,7 +151,7 @@ impl Service {
             helpers.clone(),
         ));
 
-        claim_and_run(&worker, &shutdown, until).await;
+        let claimed = claim_and_run(&worker, &shutdown, until).await;
 
         schedule.stop().await;
         helpers.cancel();
@@ -157,7 +159,7 @@ impl Service {
         while tasks.join_next().await.is_some() {}
         blocking(move || presence.leave()).await??;
         tracing::info!(worker.id = %worker.id, "the worker has left");
-        Ok(())
+        claimed
     }
 }
 
@@ -213,10 +215,16 @@ async fn hear(worker: &Arc<Worker>) -> anyhow::Result<(Schedule, Watch)> {
     Ok((schedule, watch))
 }
 
-/// Claims jobs while there are free slots, and sleeps until somebody has news.
-async fn claim_and_run(worker: &Arc<Worker>, shutdown: &Shutdown, until: Until) {
+/// Claims jobs while there are free slots, and sleeps until somebody has news. An error only where it was to run what
+/// waits, and could not.
+async fn claim_and_run(
+    worker: &Arc<Worker>,
+    shutdown: &Shutdown,
+    until: Until,
+) -> anyhow::Result<()> {
     let mut runs = JoinSet::new();
     loop {
+        let mut trouble = None;
         while !shutdown.is_cancelled() && worker.may_claim() {
             match worker.claim().await {
                 Ok(Some(job)) => {
@@ -227,12 +235,17 @@ async fn claim_and_run(worker: &Arc<Worker>, shutdown: &Shutdown, until: Until) 
                 Err(error) => {
                     // The next tick tries again.
                     tracing::warn!(error = %error, "no job could be claimed");
+                    trouble = Some(error);
                     break;
                 }
             }
         }
         if until == Until::Drained && runs.is_empty() {
-            return;
+            if let Some(error) = trouble {
+                return Err(error).context("no job could be claimed");
+            }
+            ensure!(!worker.is_unwell(), "what waits cannot be run here now");
+            return Ok(());
         }
         tokio::select! {
             () = worker.wake.notified() => {}
@@ -246,18 +259,22 @@ async fn claim_and_run(worker: &Arc<Worker>, shutdown: &Shutdown, until: Until) 
             .send_if_modified(|stop| stop.is_none() && stop.replace(Stop::Shutdown).is_none());
     }
     while runs.join_next().await.is_some() {}
+    Ok(())
 }
 
 impl Worker {
-    /// The jobs that run here now.
-    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<JobId, Running>> {
+    /// The runs that are under way here now.
+    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<Token, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn may_claim(&self) -> bool {
-        // What a silent worker claims would be taken from it at once.
-        let unwell = self.silent.load(Ordering::Relaxed) || self.resting.load(Ordering::Relaxed);
-        !unwell && self.running().len() < self.config.concurrency as usize
+        !self.is_unwell() && self.running().len() < self.config.concurrency as usize
+    }
+
+    /// Whether it would not bring a run to its end: what a silent worker claims is taken from it at once.
+    fn is_unwell(&self) -> bool {
+        self.silent.load(Ordering::Relaxed) || self.resting.load(Ordering::Relaxed)
     }
 
     async fn claim(self: &Arc<Self>) -> Result<Option<ClaimedJob>, FolderError> {
@@ -276,25 +293,14 @@ impl Worker {
 
     fn enter(&self, job: &ClaimedJob) -> watch::Receiver<Option<Stop>> {
         let (stop, stopped) = watch::channel(None);
-        self.running().insert(
-            job.uuid,
-            Running {
-                token: job.token,
-                stop,
-            },
-        );
+        let uuid = job.uuid;
+        self.running().insert(job.token, Running { uuid, stop });
         stopped
     }
 
-    /// This run is over: its slot is free. The job's next run may have begun here already.
+    /// This run is over: its slot is free.
     pub(crate) fn leave(&self, job: &ClaimedJob) {
-        let mut running = self.running();
-        if running
-            .get(&job.uuid)
-            .is_some_and(|run| run.token == job.token)
-        {
-            running.remove(&job.uuid);
-        }
+        self.running().remove(&job.token);
     }
 }
 

@@ -180,6 +180,38 @@ fn once_runs_what_waits_and_ends() {
 }
 
 #[test]
+fn once_does_not_say_that_all_is_well_where_what_waits_could_not_be_run() {
+    let site = Site::new()
+        .set("WORKER__CONCURRENCY", "1")
+        .set("WORKER__SWEEP", "10m");
+    // It takes the place where runs are made away from all that come after it.
+    let spoil = "
+import shutil
+scratch = os.path.dirname(os.path.dirname(os.environ['TMPDIR']))
+shutil.rmtree(scratch)
+open(scratch, 'w').close()
+print(1)
+";
+    app(&site, "spoil", "", spoil);
+    app(&site, "soc", "", "print(2)");
+    let (_api, client) = without_worker(&site, "soc");
+    let [spoiler, waiting] = ["spoil", "soc"].map(|api| client.submit(api, "{}"));
+    let output = bcrl_worker(&site, &["--once"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("error: what waits cannot be run here now"),
+        "{told}"
+    );
+    assert_eq!(result(&client, &spoiler), 1);
+    assert_eq!(client.job(&waiting)["status"], "pending");
+    assert!(heartbeats(&site).is_empty());
+    std::fs::remove_file(site.path("data/scratch")).unwrap();
+    assert!(bcrl_worker(&site, &["--once"]).status.success());
+    assert_eq!(result(&client, &waiting), 2);
+}
+
+#[test]
 fn a_watching_worker_needs_no_tick() {
     for watch in ["true", "poll"] {
         let site = Site::new()
