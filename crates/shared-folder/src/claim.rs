@@ -116,7 +116,7 @@ impl Guard<'_> {
         if folder.has_ended(uuid)? || folder.dirs.cancel.has(&uuid.to_string())? {
             return Ok(Taken::NotNow);
         }
-        let before: Option<Lease> = folder.document(&folder.dirs.lease, &file, 1 << 20)?;
+        let before = self.lease(uuid)?;
         if before
             .as_ref()
             .is_some_and(|lease| lease.waits_for_retry(self.now))

@@ -219,6 +219,11 @@ impl Dir {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
+            // Nothing of ours is a folder; one that somebody made is theirs, and holds nothing up.
+            Err(Errno::ISDIR) => {
+                tracing::warn!(path = %self.at(name).display(), "a folder stands where only files are due");
+                Ok(false)
+            }
             Err(error) => Err(error).because("remove", &self.at(name)),
         }
     }

@@ -17,7 +17,7 @@ use job_core::status::{Failure, FailureReason, State, Status};
 use sha2::{Digest, Sha256};
 
 use crate::claim::ClaimedJob;
-use crate::dir::{Dir, Kind, Temporary};
+use crate::dir::{Dir, Kind, Published, Temporary};
 use crate::error::{Because, FolderError};
 use crate::folder::SharedFolder;
 use crate::guard::Guard;
@@ -261,8 +261,7 @@ impl SharedFolder {
             };
             match entry.state() {
                 State::Pending => {
-                    let lease: Option<Lease> =
-                        self.document(&self.dirs.lease, &format!("{uuid}.json"), 1 << 20)?;
+                    let lease = guard.lease(uuid)?;
                     let state = State::Canceled {
                         finished: Some(now),
                     };
@@ -320,10 +319,16 @@ impl Guard<'_> {
     ) -> Result<(), FolderError> {
         let receipt = receipt(entry, lease, &state, measured, self.now);
         let text = serde_json::to_vec(&receipt).expect("a receipt always serializes");
-        self.folder
+        let published = self
+            .folder
             .dirs
             .receipt
             .publish(&format!("{}.json", entry.uuid), &text)?;
+        if published == Published::Before {
+            // Somebody else's receipt is there: the job ended as that one says.
+            settle_job(self, entry.uuid, &Observer::nobody())?;
+            return Ok(());
+        }
         let entry = entry.with_state(state);
         self.queue_mut().push(Arc::new(entry));
         Ok(())

@@ -231,26 +231,31 @@ impl SharedFolder {
             .unwrap_or_default())
     }
 
-    /// The same, for showing many jobs at once: where a third party ended jobs by hand, these are settled first, so
-    /// that no final status is shown that could still change.
+    /// The same entries, for showing them: where somebody ended jobs by hand and no receipt says so yet, these are
+    /// settled first, so that no final status is shown that could still change.
     ///
     /// # Errors
-    /// As for [`SharedFolder::queue`]; and where jobs had to be settled and could not be.
-    pub fn settled_queue(&self, now: Date) -> Result<Queue, FolderError> {
-        let queue = self.queue()?;
-        // Whoever ends a job by our rules says when.
-        let by_hand =
-            |entry: &&Arc<Entry>| entry.status().is_final() && entry.state().finished().is_none();
-        let unsettled: Vec<_> = queue
-            .iter()
-            .filter(by_hand)
-            .map(|entry| entry.uuid)
-            .collect();
+    /// Where receipts or the index cannot be read, or jobs had to be settled and could not be.
+    pub fn settled(
+        &self,
+        entries: Vec<Arc<Entry>>,
+        now: Date,
+    ) -> Result<Vec<Arc<Entry>>, FolderError> {
+        let mut unsettled = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.status().is_final()) {
+            if !self.dirs.receipt.has(&format!("{}.json", entry.uuid))? {
+                unsettled.push(entry.uuid);
+            }
+        }
         if unsettled.is_empty() {
-            return Ok(queue);
+            return Ok(entries);
         }
         recover::settle_now(self, &unsettled, now)?;
-        self.queue()
+        let queue = self.queue()?;
+        let settled = entries
+            .iter()
+            .filter_map(|entry| queue.get(entry.uuid).cloned());
+        Ok(settled.collect())
     }
 
     /// All about one job; nothing where neither index nor facts know it.
@@ -293,9 +298,9 @@ impl SharedFolder {
             ended if ended.status().is_final() => State::Processing { token: None },
             state => state.clone(),
         };
-        let lease: Option<Lease> = self.document(&self.dirs.lease, &file, 1 << 20)?;
+        let lease: Option<Lease> = self.record(&self.dirs.lease, &file, 1 << 20);
         let progress = match state.status() {
-            Status::Processing => self.document(&self.dirs.progress, &file, 64 << 10)?,
+            Status::Processing => self.record(&self.dirs.progress, &file, 64 << 10),
             _ => None,
         };
         Ok(Some(JobView {
@@ -396,6 +401,19 @@ impl SharedFolder {
         }
     }
 
+    /// Reads a small record that may be missing: one that cannot be read counts as missing, with a word in the log.
+    pub(crate) fn record<T: DeserializeOwned>(
+        &self,
+        dir: &Dir,
+        name: &str,
+        limit: u64,
+    ) -> Option<T> {
+        self.document(dir, name, limit).unwrap_or_else(|error| {
+            tracing::warn!(file = %dir.at(name).display(), error = %error, "a file of the shared folder cannot be read");
+            None
+        })
+    }
+
     /// Takes the lock of the queue.
     pub(crate) fn lock(&self, now: Date) -> Result<Guard<'_>, FolderError> {
         Guard::take(self, now, self.options.patience)
@@ -422,8 +440,15 @@ impl SharedFolder {
 
     fn read_index(&self) -> Result<Option<Arc<Generation>>, FolderError> {
         let path = self.dirs.request.at(INDEX);
-        let Some(file) = self.dirs.request.open_file(INDEX)? else {
-            return Ok(None);
+        let unreadable = |reason: String| FolderError::Unreadable {
+            path: path.clone(),
+            reason,
+        };
+        let file = match self.dirs.request.open_file(INDEX)? {
+            Some(file) => file,
+            // Before the first job there is none; later it is missing, and whoever has the lock makes it again.
+            None if self.cached().is_some() => return Err(unreadable("it is gone".into())),
+            None => return Ok(None),
         };
         let stamp = Stamp::of(&file).because("look at", &path)?;
         let cached = self.cached();
@@ -434,10 +459,6 @@ impl SharedFolder {
             return Ok(Some(generation.clone()));
         }
         let text = read_all(&file).because("read", &path)?;
-        let unreadable = |reason: String| FolderError::Unreadable {
-            path: path.clone(),
-            reason,
-        };
         let parsed = Document::parse(
             &text,
             cached.as_deref().map(|generation| &generation.document),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_core::date::Date;
+use job_core::ids::JobId;
+use job_core::lease::Lease;
 use job_core::queue::Queue;
 
 use crate::dir::Kind;
@@ -90,18 +92,35 @@ impl<'a> Guard<'a> {
         let file = temporary.replace_and_keep(INDEX)?;
         self.keep_previous = true;
         self.before = after.with_lines();
-        let stamp = Stamp::of(&file).because("look at", &request.at(INDEX))?;
-        self.folder.remember(Arc::new(Generation {
-            stamp,
-            document: self.before.clone(),
-            _file: file,
-        }));
+        // The change has taken effect: what is left may not fail. Without a stamp the next reader reads once more.
+        if let Ok(stamp) = Stamp::of(&file) {
+            self.folder.remember(Arc::new(Generation {
+                stamp,
+                document: self.before.clone(),
+                _file: file,
+            }));
+        }
         tracing::trace!(
             jobs = self.queue().len(),
             held_us = self.held.since().elapsed().as_micros(),
             "index committed"
         );
         Ok(())
+    }
+
+    /// The lease of a job, where it ever ran; one that cannot be read is put aside, so that it holds up nobody.
+    pub(crate) fn lease(&self, uuid: JobId) -> Result<Option<Lease>, FolderError> {
+        let (dir, name) = (&self.folder.dirs.lease, format!("{uuid}.json"));
+        if !dir.has(&name)? {
+            return Ok(None);
+        }
+        let bytes = dir.read(&name, 1 << 20).ok().flatten();
+        let lease = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if lease.is_none() {
+            self.folder
+                .put_aside(dir, &name, "it is no lease", self.now)?;
+        }
+        Ok(lease)
     }
 
     fn load(&self) -> Result<Loaded, FolderError> {
@@ -152,13 +171,15 @@ impl<'a> Guard<'a> {
             Ok(Parsed { document, bad }) => {
                 for (text, reason) in bad {
                     self.folder
-                        .put_text_aside("entry.json", &text, &reason, self.now)?;
+                        .put_text_aside("entry.json", text.as_bytes(), &reason, self.now)?;
                 }
                 Ok(Loaded::Changed(document))
             }
             Err(damage) => {
+                // A copy: readers still find whatever they can make of it, until the mended one replaces it.
+                let text = read_all(&file).unwrap_or_default();
                 self.folder
-                    .put_aside(request, INDEX, &damage.to_string(), self.now)?;
+                    .put_text_aside(INDEX, &text, &damage.to_string(), self.now)?;
                 Ok(Loaded::Lost(self.previous()))
             }
         }

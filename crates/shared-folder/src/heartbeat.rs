@@ -78,11 +78,7 @@ impl SharedFolder {
         names.sort_unstable();
         Ok(names
             .iter()
-            .filter_map(|name| {
-                self.document(&self.dirs.workers, name, 8 << 20)
-                    .ok()
-                    .flatten()
-            })
+            .filter_map(|name| self.record(&self.dirs.workers, name, 8 << 20))
             .collect())
     }
 }

@@ -29,14 +29,14 @@ impl SharedFolder {
     pub(crate) fn put_text_aside(
         &self,
         name: &str,
-        text: &str,
+        text: &[u8],
         reason: &str,
         now: Date,
     ) -> Result<(), FolderError> {
         let place = self.place_aside(name, now);
-        self.dirs.quarantine.replace(&place, text.as_bytes())?;
+        self.dirs.quarantine.replace(&place, text)?;
         self.note_reason(&self.dirs.quarantine, &place, reason)?;
-        tracing::error!(quarantine.name = %place, reason, "an entry of the index was put aside");
+        tracing::error!(quarantine.name = %place, reason, "a part of the index was put aside");
         Ok(())
     }
 

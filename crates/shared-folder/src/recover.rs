@@ -18,7 +18,7 @@ use job_core::queue::Queue;
 use job_core::recovery::{Facts, Owner, ResponseFact, Settlement, settle};
 use job_core::status::{Failure, FailureReason, State, Status};
 
-use crate::dir::{Dir, TEMPORARY, job_of};
+use crate::dir::{Dir, Published, TEMPORARY, job_of};
 use crate::error::{Because, FolderError};
 use crate::finish::{Measured, receipt};
 use crate::folder::SharedFolder;
@@ -206,7 +206,7 @@ impl Observer<'_> {
     }
 
     fn is_gone(&self, folder: &SharedFolder, entry: &Entry) -> Result<bool, FolderError> {
-        let lease = lease_of(folder, entry.uuid)?;
+        let lease = lease_of(folder, entry.uuid);
         Ok(lease.is_some_and(|lease| {
             lease.token == entry.state().token() && self.gone.contains(&lease.worker)
         }))
@@ -269,11 +269,11 @@ impl Observer<'_> {
                 suspects.push(*uuid);
             }
         }
-        let known = |uuid: &&JobId| queue.get(**uuid).is_none();
+        let has_no_entry = |uuid: &&JobId| queue.get(**uuid).is_none();
         let unknown: HashSet<_> = [&requests, &receipts, &responses, &cancels]
             .into_iter()
             .flatten()
-            .filter(known)
+            .filter(has_no_entry)
             .collect();
         suspects.extend(unknown);
         suspects.sort_unstable();
@@ -400,12 +400,7 @@ impl Guard<'_> {
 
     fn write_receipt(&mut self, uuid: JobId, state: State) -> Result<(), FolderError> {
         let dirs = &self.folder.dirs;
-        if let Some(response) = dirs
-            .response
-            .open_file(&format!("{uuid}.json"))
-            .ok()
-            .flatten()
-        {
+        if let Some(response) = dirs.response.open_file(&format!("{uuid}.json"))? {
             rustix::fs::fsync(&response)
                 .because("sync", &dirs.response.at(&format!("{uuid}.json")))?;
         }
@@ -432,13 +427,18 @@ impl Guard<'_> {
             },
             state => state,
         };
-        let lease = lease_of(self.folder, uuid)?;
+        let lease = self.lease(uuid)?;
         let receipt = receipt(&entry, lease.as_ref(), &state, &Measured::default(), now);
         let text = serde_json::to_vec(&receipt).expect("a receipt always serializes");
-        self.folder
+        let published = self
+            .folder
             .dirs
             .receipt
             .publish(&format!("{uuid}.json"), &text)?;
+        if published == Published::Before {
+            // Asked again, the facts say what that receipt says.
+            return Ok(());
+        }
         self.enter(uuid, state)?;
         self.folder.tidy(uuid);
         Ok(())
@@ -449,7 +449,8 @@ impl Guard<'_> {
         let Some(entry) = self.queue().get(uuid).cloned() else {
             return Ok(());
         };
-        let lease = lease_of(self.folder, uuid)?
+        let lease = self
+            .lease(uuid)?
             .map(|lease| lease.ended(entry.state().token(), RunEnd::Lost, self.now));
         if let Some(lease) = &lease {
             self.write_lease(uuid, lease)?;
@@ -493,8 +494,8 @@ fn failed(reason: FailureReason, message: String) -> State {
     }
 }
 
-fn lease_of(folder: &SharedFolder, uuid: JobId) -> Result<Option<Lease>, FolderError> {
-    folder.document(&folder.dirs.lease, &format!("{uuid}.json"), 1 << 20)
+fn lease_of(folder: &SharedFolder, uuid: JobId) -> Option<Lease> {
+    folder.record(&folder.dirs.lease, &format!("{uuid}.json"), 1 << 20)
 }
 
 /// Whether a response is a JSON document. Links, folders and pipes are none, and are never followed or waited for.

@@ -248,11 +248,14 @@ fn commit(
     })();
     if let Err(error) = outcome {
         // Still under the lock: nobody else has seen these requests but by their names.
+        // All of them are tried: what stayed would run although its client was refused.
         for name in &published {
-            dir.remove(name)?;
+            if let Err(trouble) = dir.remove(name) {
+                tracing::error!(file = name, error = %trouble, "a refused request cannot be taken back");
+            }
         }
-        if !published.is_empty() {
-            dir.sync()?;
+        if let Err(trouble) = dir.sync() {
+            tracing::error!(error = %trouble, "that refused requests were taken back is not durable");
         }
         return Err(error.into());
     }

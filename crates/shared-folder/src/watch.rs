@@ -108,7 +108,7 @@ impl SharedFolder {
             let state = || {
                 (
                     folder.index_stamp(),
-                    folder.dirs.cancel.names().unwrap_or_default().len(),
+                    sorted(folder.dirs.cancel.names().unwrap_or_default()),
                     folder.catalog_stamp().unwrap_or_default(),
                 )
             };
@@ -140,6 +140,11 @@ impl SharedFolder {
         let file = self.dirs.request.open_file(INDEX).ok().flatten()?;
         Stamp::of(&file).ok()
     }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names
 }
 
 impl Drop for Watch {

@@ -311,3 +311,59 @@ fn links_and_pipes_are_never_followed_or_waited_for() {
         (Status::Pending, Status::Pending)
     );
 }
+
+#[test]
+fn a_lease_that_cannot_be_read_holds_up_nobody() {
+    let site = Site::new();
+    let (first, second, third) = (
+        site.submit("soc", 0),
+        site.submit("soc", 1),
+        site.submit("soc", 2),
+    );
+    std::fs::create_dir(site.path(&format!("lease/{first}.json"))).unwrap();
+    std::fs::write(site.path(&format!("lease/{second}.json")), "{").unwrap();
+    std::fs::create_dir(site.path(&format!("progress/{third}.json"))).unwrap();
+    for uuid in [first, second, third] {
+        assert_eq!(site.status(uuid, 3), Status::Pending);
+        let job = site.claim(1, 4);
+        assert_eq!((job.uuid, job.lease.attempt), (uuid, 1));
+        assert_eq!(site.status(uuid, 5), Status::Processing);
+        site.finish(&job, "1", 6);
+        assert_eq!(site.status(uuid, 7), Status::Done);
+    }
+    let aside = site.names("quarantine");
+    assert_eq!(
+        aside
+            .iter()
+            .filter(|name| name.ends_with(".reason"))
+            .count(),
+        2,
+        "{aside:?}"
+    );
+}
+
+#[test]
+fn an_index_that_is_gone_is_answered_from_the_last_good_copy() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    assert_eq!(site.folder.queue().unwrap().len(), 1);
+    std::fs::remove_file(site.path("request/status.json")).unwrap();
+    assert_eq!(site.folder.queue().unwrap().len(), 1);
+    assert_eq!(site.status(uuid, 1), Status::Pending);
+    site.submit("soc", 2);
+    assert_eq!(site.folder.queue().unwrap().len(), 2);
+}
+
+#[test]
+fn lists_show_no_end_that_has_no_receipt() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let by_hand = "done\",\"finished_date\":\"2026-11-20T12:00:01+09:00";
+    let text = site.read("request/status.json").replace("pending", by_hand);
+    std::fs::write(site.path("request/status.json"), text).unwrap();
+    let entries = vec![site.folder.queue().unwrap().get(uuid).unwrap().clone()];
+    assert_eq!(entries[0].status(), Status::Done);
+    let shown = site.folder.settled(entries, at(2)).unwrap();
+    assert_eq!(shown[0].status(), Status::Failed, "there is no result");
+    assert_eq!(site.status(uuid, 3), Status::Failed);
+}

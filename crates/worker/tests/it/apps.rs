@@ -123,7 +123,7 @@ fn a_broken_folder_is_left_out_with_file_and_line_until_it_is_mended() {
     }
     assert_eq!(answer(&pair.client, "sound", "{}"), 1);
 
-    app(&site, "fit", "timeout = \"1s\"", "print(2)");
+    app(&site, "fit", "timeout = \"1m\"", "print(2)");
     site.put("apps/curve/request.schema.json", "{\"type\": \"object\"}");
     site.app("half", "print(4)");
     until_names(&pair.client, &["curve", "fit", "half", "sound"]);

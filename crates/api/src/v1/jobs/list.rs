@@ -98,8 +98,7 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
     let query = Query::parse(context.request.query_string())?;
     let limit = query.limit.unwrap_or(LIMIT);
     let state = context.state.clone();
-    let now = state.clock.now();
-    let queue = web::block(move || state.folder.settled_queue(now)).await??;
+    let queue = web::block(move || state.folder.queue()).await??;
     let start = match query.cursor {
         None => 0,
         Some(cursor) => queue
@@ -120,13 +119,16 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
             && query.to.is_none_or(|to| entry.request_date < to)
     });
     // One more than is shown tells whether there is a next page.
-    let mut jobs: Vec<_> = wanted
-        .take(limit + 1)
-        .map(|entry| Job::of_entry(&context, entry, entry.state()))
-        .collect();
-    let more = jobs.len() > limit;
-    jobs.truncate(limit);
-    let next = jobs.last().filter(|_| more).map(|job| job.uuid);
+    let mut page: Vec<_> = wanted.take(limit + 1).cloned().collect();
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let next = page.last().filter(|_| more).map(|entry| entry.uuid);
+    let (state, now) = (context.state.clone(), context.state.clock.now());
+    let page = web::block(move || state.folder.settled(page, now)).await??;
+    let jobs = page
+        .iter()
+        .map(|entry| Job::of_entry(&context, entry, entry.state()));
+    let jobs = jobs.collect();
     let mut answer = HttpResponse::Ok();
     if let Some(next) = next {
         answer.insert_header((
