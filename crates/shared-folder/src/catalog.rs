@@ -1,11 +1,14 @@
 //! The APIs: each worker publishes its own, and everybody reads them all as one.
 
+use std::fs::File;
 use std::time::SystemTime;
 
 use job_core::catalog::{Catalog, CatalogFile};
 
-use crate::error::FolderError;
+use crate::dir::Kind;
+use crate::error::{Because, FolderError};
 use crate::folder::SharedFolder;
+use crate::lock::try_lock;
 
 /// The largest catalog that is read, in bytes.
 const SIZE_LIMIT: u64 = 64 << 20;
@@ -14,7 +17,63 @@ const SIZE_LIMIT: u64 = 64 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatalogStamp(Vec<(String, u64, Option<SystemTime>)>);
 
+/// The name under which one worker publishes its APIs, its own while it lives.
+#[derive(Debug)]
+pub struct CatalogName {
+    name: String,
+    /// Whether it is the worker's own name, which is the same after each start.
+    plain: bool,
+    /// Locked for as long as the process lives.
+    _lock: File,
+}
+
+impl CatalogName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
 impl SharedFolder {
+    /// Takes a name for a catalog: the worker's, or, where another living worker of that name has it, the same with a
+    /// number. Two workers of one name may offer different APIs.
+    ///
+    /// # Errors
+    /// Where the lock's file cannot be made.
+    pub fn take_catalog_name(&self, worker: &str) -> Result<CatalogName, FolderError> {
+        let mut number = 1;
+        loop {
+            let plain = number == 1;
+            let name = if plain {
+                worker.to_owned()
+            } else {
+                format!("{worker}-{number}")
+            };
+            let file = format!(".{name}.lock");
+            let lock = self.dirs.catalog.touch(&file, Kind::Record)?;
+            if try_lock(&lock).because("lock", &self.dirs.catalog.at(&file))? {
+                return Ok(CatalogName {
+                    name,
+                    plain,
+                    _lock: lock,
+                });
+            }
+            number += 1;
+        }
+    }
+
+    /// The worker leaves: a name with a number goes with its catalog. Under its own name the worker's APIs stay known,
+    /// and jobs for them wait until it is back.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be removed.
+    pub fn leave_catalog(&self, name: &CatalogName) -> Result<(), FolderError> {
+        if !name.plain {
+            self.dirs.catalog.remove(&format!("{}.json", name.name))?;
+        }
+        Ok(())
+    }
+
     /// Publishes the APIs of the worker called `name` (not of one start: a worker that restarts replaces its catalog).
     ///
     /// # Errors

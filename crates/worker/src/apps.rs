@@ -119,7 +119,7 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
         let changed = blocking(move || {
             let published = shared
                 .folder
-                .has_catalog(&shared.config.name)
+                .has_catalog(shared.catalog.as_str())
                 .unwrap_or(true);
             if published && Stamp::of(&shared.config.apps_dir) == now.stamp {
                 return None;
@@ -127,7 +127,7 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
             let offered = read(&shared.config.apps_dir, Some(&now));
             if let Err(error) = shared
                 .folder
-                .publish_catalog(&shared.config.name, &offered.catalog())
+                .publish_catalog(shared.catalog.as_str(), &offered.catalog())
             {
                 tracing::error!(error = %error, "the catalog cannot be published; it is tried again");
                 return None;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use boot::{Clock, Parts, Shutdown};
 use job_core::ids::{JobId, Token, WorkerId};
+use shared_folder::catalog::CatalogName;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::heartbeat::Presence;
 use shared_folder::watch::{Change, Watch};
@@ -33,6 +34,8 @@ pub(crate) struct Worker {
     pub(crate) folder: Arc<SharedFolder>,
     /// The worker, as of this start.
     pub(crate) id: WorkerId,
+    /// The name of its catalog.
+    pub(crate) catalog: CatalogName,
     /// The interpreter for scripts without one of their own.
     pub(crate) python: python::Interpreter,
     /// Those who run the scripts.
@@ -113,7 +116,14 @@ impl Service {
     /// # Errors
     /// Where the worker's files cannot be removed.
     pub async fn leave(self) -> anyhow::Result<()> {
-        Ok(blocking(move || self.presence.leave()).await??)
+        let Service { worker, presence } = self;
+        Ok(blocking(move || {
+            worker
+                .folder
+                .leave_catalog(&worker.catalog)
+                .and(presence.leave())
+        })
+        .await??)
     }
 
     /// Claims and runs jobs until it is shut down, or until nothing is left where that is wanted. Running jobs are
@@ -157,7 +167,14 @@ impl Service {
         helpers.cancel();
         let presence = beating.await.context("the heartbeat ended early")?;
         while tasks.join_next().await.is_some() {}
-        blocking(move || presence.leave()).await??;
+        let shared = worker.clone();
+        blocking(move || {
+            shared
+                .folder
+                .leave_catalog(&shared.catalog)
+                .and(presence.leave())
+        })
+        .await??;
         tracing::info!(worker.id = %worker.id, "the worker has left");
         claimed
     }
@@ -177,12 +194,14 @@ fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)
         .with_context(|| format!("worker.name {:?}", config.name))?;
     let python = python::find(&config.python);
     let offered = apps::read(&config.apps_dir, None);
-    folder.publish_catalog(&config.name, &offered.catalog())?;
+    let catalog = folder.take_catalog_name(&config.name)?;
+    folder.publish_catalog(catalog.as_str(), &offered.catalog())?;
     // No child is started from here on that is no supervisor.
     let supervisors =
         Supervisors::new(parts.executable).context("become the one that jobs' orphans fall to")?;
     let presence = Presence::announce(folder.clone(), id.clone())?;
     let worker = Arc::new(Worker {
+        catalog,
         python,
         supervisors,
         clock,

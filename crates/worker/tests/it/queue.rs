@@ -110,6 +110,35 @@ print(1)
     );
 }
 
+#[test]
+fn two_workers_of_one_name_with_different_apps_offer_all_of_them() {
+    let site = Site::new().set("WORKER__NAME", "twin");
+    app(&site, "first", "", "print(1)");
+    let pair = start(&site, "first");
+    let shared = site.shared("").to_string_lossy().into_owned();
+    let other = Site::new()
+        .set("WORKER__NAME", "twin")
+        .set("SHARED_DIR", &shared);
+    app(&other, "second", "", "print(2)");
+    let second = other.worker();
+    pair.client.until_api("second", PATIENCE);
+    for (api, printed) in [("first", 1), ("second", 2)] {
+        let uuid = pair.client.submit(api, "{}");
+        assert_eq!(result(&pair.client, &uuid), printed);
+    }
+    assert!(second.stop(PATIENCE).success());
+    until("the second worker's API is gone", PATIENCE, || {
+        let apis = pair.client.get("/api/v1/apis").json();
+        let names: Vec<_> = apis["apis"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|api| api["name"].clone())
+            .collect();
+        (names == ["first"]).then_some(())
+    });
+}
+
 /// Publishes a site's catalog, and leaves nobody who would run a job.
 fn without_worker(site: &Site, api: &str) -> (Process, Client) {
     assert!(site.worker().stop(PATIENCE).success());
