@@ -6,7 +6,7 @@ use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, web};
 use futures_util::StreamExt;
 
@@ -47,8 +47,10 @@ pub async fn read(
                 );
             }
             Ok(None) => return Ok(body),
-            Ok(Some(Err(error))) => {
-                return Err(Kind::BadRequest.problem(format!("the body cannot be read: {error}")));
+            // Which of the two the parser does not tell.
+            Ok(Some(Err(_))) => {
+                let detail = "the body breaks off, or its chunks are none";
+                return Err(Kind::BadRequest.problem(detail));
             }
             Ok(Some(Ok(piece))) if (body.len() + piece.len()) as u64 > limit => {
                 return Err(too_large());
@@ -58,56 +60,62 @@ pub async fn read(
     }
 }
 
-/// JSON in UTF-8, not compressed.
+/// JSON in UTF-8, not compressed. A header that comes twice has to be right each time: nobody knows which one counts
+/// for whoever passed the request on.
 fn check_form(context: &Context) -> Result<(), Problem> {
     let refused = |detail: &str| Err(Kind::UnsupportedMediaType.problem(detail));
-    if context
-        .header(header::CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
-    {
+    let headers = context.request.headers();
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).all(plain) {
         return refused("compressed bodies are not taken");
     }
-    let Some(media_type) = context.header(header::CONTENT_TYPE) else {
+    if !headers.contains_key(header::CONTENT_TYPE) {
         return refused("the header Content-Type is missing: application/json is due");
-    };
-    let mut parts = media_type.split(';').map(str::trim);
-    if !parts
-        .next()
-        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
-    {
-        return refused("Content-Type: application/json is due");
     }
-    let charset = parts
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.eq_ignore_ascii_case("charset"));
-    match charset {
-        Some((_, charset)) if !charset.trim_matches('"').eq_ignore_ascii_case("utf-8") => {
-            refused("JSON is sent in UTF-8")
+    for media_type in headers.get_all(header::CONTENT_TYPE) {
+        let mut parts = media_type.to_str().unwrap_or_default().split(';');
+        let essence = parts.next().unwrap_or_default();
+        if !essence.trim().eq_ignore_ascii_case("application/json") {
+            return refused("Content-Type: application/json is due");
         }
-        _ => Ok(()),
+        let is_other_charset = |parameter: &str| {
+            parameter.split_once('=').is_some_and(|(name, charset)| {
+                name.trim().eq_ignore_ascii_case("charset")
+                    && !charset
+                        .trim()
+                        .trim_matches('"')
+                        .eq_ignore_ascii_case("utf-8")
+            })
+        };
+        if parts.any(is_other_charset) {
+            return refused("JSON is sent in UTF-8");
+        }
     }
+    Ok(())
 }
 
-/// Makes the server close the connection behind this answer, unless the request's body was read to its end.
+/// An answer that leaves unread what is left of the request's body; the server closes the connection behind it. Where
+/// the body was read to its end, nothing is left, and the connection goes on.
 ///
-/// The server would otherwise wait without end for the rest of a chunked body that nobody wants: it does so as soon as
-/// the payload is dropped, so the answer holds it until it is sent.
-pub fn close_unless_read(answer: HttpResponse, payload: web::Payload) -> HttpResponse {
+/// A payload that is dropped before the answer is sent tells the server to read the rest for nothing, without end where
+/// it is a chunked one. One that is still held then tells it that the connection is of no more use: so the answer takes
+/// it along.
+pub fn leave_rest_unread(answer: HttpResponse, payload: web::Payload) -> HttpResponse {
     answer.map_body(|_, body| {
-        BoxBody::new(Holding {
+        BoxBody::new(WithRest {
             body,
-            _payload: payload,
+            _rest: payload,
         })
     })
 }
 
-/// An answer's body that holds what is left of the request's.
-struct Holding {
+/// An answer's body, with what is left of the request's.
+struct WithRest {
     body: BoxBody,
-    _payload: web::Payload,
+    _rest: web::Payload,
 }
 
-impl MessageBody for Holding {
+impl MessageBody for WithRest {
     type Error = Box<dyn Error>;
 
     fn size(&self) -> BodySize {

@@ -78,7 +78,7 @@ pub async fn dispatch(
         HeaderValue::from_static("nosniff"),
     );
     tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
-    body::close_unless_read(answer, payload)
+    body::leave_rest_unread(answer, payload)
 }
 
 async fn answer(

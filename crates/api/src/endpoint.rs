@@ -30,124 +30,128 @@ pub enum Endpoint {
     ProblemPage,
 }
 
-/// Method, pattern, stable name in the logs, Japanese and English label.
-type Row = (
-    Endpoint,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+/// A route that is built in.
+struct BuiltIn {
+    endpoint: Endpoint,
+    method: &'static str,
+    pattern: &'static str,
+    /// Its name in the logs, which never changes.
+    key: &'static str,
+    /// Its name for people, in Japanese.
+    ja: &'static str,
+    /// The same in English.
+    en: &'static str,
+}
 
-const TABLE: [Row; 11] = [
-    (
-        Endpoint::Submit,
-        "POST",
-        "/api/v1/jobs/{api}",
-        "job-submit",
-        "ジョブ登録API",
-        "Submit a job",
-    ),
-    (
-        Endpoint::List,
-        "GET",
-        "/api/v1/jobs",
-        "job-list",
-        "ジョブ一覧取得API",
-        "List jobs",
-    ),
-    (
-        Endpoint::Job,
-        "GET",
-        "/api/v1/jobs/{uuid}",
-        "job-status",
-        "ジョブ状態取得API",
-        "Get a job's status",
-    ),
-    (
-        Endpoint::JobAlias,
-        "GET",
-        "/api/v1/job/{uuid}",
-        "job-status-alias",
-        "ジョブ状態取得API(別名)",
-        "Get a job's status (alias)",
-    ),
-    (
-        Endpoint::Cancel,
-        "DELETE",
-        "/api/v1/jobs/{uuid}",
-        "job-cancel",
-        "ジョブ取消API",
-        "Cancel a job",
-    ),
-    (
-        Endpoint::Result,
-        "GET",
-        "/api/v1/jobs/{uuid}/result",
-        "job-result",
-        "ジョブ結果取得API",
-        "Get a job's result",
-    ),
-    (
-        Endpoint::Log,
-        "GET",
-        "/api/v1/jobs/{uuid}/log",
-        "job-log",
-        "ジョブログ取得API",
-        "Get a job's log",
-    ),
-    (
-        Endpoint::Apis,
-        "GET",
-        "/api/v1/apis",
-        "api-list",
-        "API一覧取得API",
-        "List the APIs",
-    ),
-    (
-        Endpoint::Healthz,
-        "GET",
-        "/healthz",
-        "healthz",
-        "生存確認API",
-        "Is the process alive",
-    ),
-    (
-        Endpoint::Readyz,
-        "GET",
-        "/readyz",
-        "readyz",
-        "稼働確認API",
-        "Can jobs be run",
-    ),
-    (
-        Endpoint::ProblemPage,
-        "GET",
-        "/problems/{name}",
-        "problem",
-        "エラー説明ページ",
-        "Explain a problem",
-    ),
+const TABLE: [BuiltIn; 11] = [
+    BuiltIn {
+        endpoint: Endpoint::Submit,
+        method: "POST",
+        pattern: "/api/v1/jobs/{api}",
+        key: "job-submit",
+        ja: "ジョブ登録API",
+        en: "Submit a job",
+    },
+    BuiltIn {
+        endpoint: Endpoint::List,
+        method: "GET",
+        pattern: "/api/v1/jobs",
+        key: "job-list",
+        ja: "ジョブ一覧取得API",
+        en: "List jobs",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Job,
+        method: "GET",
+        pattern: "/api/v1/jobs/{uuid}",
+        key: "job-status",
+        ja: "ジョブ状態取得API",
+        en: "Get a job's status",
+    },
+    BuiltIn {
+        endpoint: Endpoint::JobAlias,
+        method: "GET",
+        pattern: "/api/v1/job/{uuid}",
+        key: "job-status-alias",
+        ja: "ジョブ状態取得API(別名)",
+        en: "Get a job's status (alias)",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Cancel,
+        method: "DELETE",
+        pattern: "/api/v1/jobs/{uuid}",
+        key: "job-cancel",
+        ja: "ジョブ取消API",
+        en: "Cancel a job",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Result,
+        method: "GET",
+        pattern: "/api/v1/jobs/{uuid}/result",
+        key: "job-result",
+        ja: "ジョブ結果取得API",
+        en: "Get a job's result",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Log,
+        method: "GET",
+        pattern: "/api/v1/jobs/{uuid}/log",
+        key: "job-log",
+        ja: "ジョブログ取得API",
+        en: "Get a job's log",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Apis,
+        method: "GET",
+        pattern: "/api/v1/apis",
+        key: "api-list",
+        ja: "API一覧取得API",
+        en: "List the APIs",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Healthz,
+        method: "GET",
+        pattern: "/healthz",
+        key: "healthz",
+        ja: "生存確認API",
+        en: "Is the process alive",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Readyz,
+        method: "GET",
+        pattern: "/readyz",
+        key: "readyz",
+        ja: "稼働確認API",
+        en: "Can jobs be run",
+    },
+    BuiltIn {
+        endpoint: Endpoint::ProblemPage,
+        method: "GET",
+        pattern: "/problems/{name}",
+        key: "problem",
+        ja: "エラー説明ページ",
+        en: "Explain a problem",
+    },
 ];
 
 impl Endpoint {
     /// The endpoint of a built-in route.
     pub fn of(route: &Route) -> Option<Endpoint> {
-        TABLE.iter().find(|row| row.3 == route.key).map(|row| row.0)
+        let built_in = TABLE.iter().find(|built_in| built_in.key == route.key)?;
+        Some(built_in.endpoint)
     }
 
     /// The table of all built-in routes.
     pub fn table() -> RouteTable {
         let mut table = RouteTable::default();
-        for (_, method, pattern, key, ja, en) in TABLE {
+        for built_in in TABLE {
             let route = Route {
-                method: method.into(),
-                pattern: Pattern::parse(pattern).expect("built-in patterns are patterns"),
-                key: key.into(),
+                method: built_in.method.into(),
+                pattern: Pattern::parse(built_in.pattern).expect("built-in patterns are patterns"),
+                key: built_in.key.into(),
                 label: Label {
-                    ja: ja.into(),
-                    en: en.into(),
+                    ja: built_in.ja.into(),
+                    en: built_in.en.into(),
                 },
                 target: Target::BuiltIn,
             };
@@ -164,6 +168,11 @@ mod tests {
     #[test]
     fn every_built_in_route_has_its_endpoint() {
         let table = Endpoint::table();
-        assert_eq!(table.iter().filter_map(Endpoint::of).count(), TABLE.len());
+        let endpoints: Vec<_> = table.iter().filter_map(Endpoint::of).collect();
+        assert_eq!(endpoints.len(), TABLE.len());
+        for built_in in TABLE {
+            let found = endpoints.iter().filter(|of| **of == built_in.endpoint);
+            assert_eq!(found.count(), 1, "{:?}", built_in.endpoint);
+        }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use crate::dispatch::Context;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// Always well: a process that answers is alive.
 pub fn healthz() -> HttpResponse {
@@ -40,7 +40,7 @@ pub async fn readyz(context: Context) -> Result<HttpResponse, Problem> {
     let living = living.await??;
     if living.is_empty() {
         let detail = "no worker is alive: nothing is run until one is";
-        return Err(Kind::NoAppServer.problem(detail).retry_after(15));
+        return Err(Problem::no_worker(detail));
     }
     let workers = living.into_iter();
     let workers = workers.map(|beat| ReadyWorker {

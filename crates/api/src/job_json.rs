@@ -6,6 +6,7 @@ use job_core::catalog::{Catalog, Label};
 use job_core::date::Date;
 use job_core::entry::Entry;
 use job_core::ids::{ApiName, JobId, WorkerId};
+use job_core::lease::Lease;
 use job_core::status::{Failure, State, Status};
 use serde::Serialize;
 use shared_folder::JobView;
@@ -30,7 +31,7 @@ pub struct Job {
     /// Its place among the pending jobs: 1 is next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<usize>,
-    /// The number of its latest run; 1 is the first.
+    /// The number of its latest run; 1 is the first. A pending job that has one waits to be run again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// Who runs it, or ran it last.
@@ -106,10 +107,7 @@ impl Job {
                 message: progress.message.clone(),
             }),
             queue_position: view.jobs_before.map(|before| before + 1),
-            attempt: receipt.map_or_else(
-                || lease.map(|lease| lease.attempt),
-                |receipt| receipt.attempt,
-            ),
+            attempt: receipt.map_or_else(|| latest_run(lease?, running), |receipt| receipt.attempt),
             worker: receipt.map_or_else(
                 || lease.filter(|_| running).map(|lease| lease.worker.clone()),
                 |receipt| receipt.worker.clone(),
@@ -200,6 +198,16 @@ impl Job {
             answer.insert_header((header::RETRY_AFTER, self.retry_after().to_string()));
         }
         answer.json(self)
+    }
+}
+
+/// The number of the latest run: the one that is under way, else the last one that has ended. A worker that claims a
+/// job writes the lease before the index: until then the job still waits.
+fn latest_run(lease: &Lease, running: bool) -> Option<u32> {
+    if running || lease.token.is_none() {
+        Some(lease.attempt)
+    } else {
+        lease.attempts.last().map(|run| run.attempt)
     }
 }
 

@@ -7,7 +7,7 @@
 //! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
-//! Underneath: [`body`] and [`strict_json`] (what a client may send), [`job_json`] (what it gets).
+//! Underneath: [`body`], [`strict_json`] and [`params`] (what a client may send), [`job_json`] (what it gets).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod endpoint;
 pub mod health;
 pub mod job_json;
+pub mod params;
 pub mod problem;
 pub mod problem_page;
 pub mod service;

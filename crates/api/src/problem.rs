@@ -9,6 +9,15 @@ use shared_folder::FolderError;
 use shared_folder::submit::Refused;
 use uuid::Uuid;
 
+/// So many characters of what a client sent are sent back at most.
+const QUOTED: usize = 200;
+/// Seconds after which a worker may be there.
+const UNTIL_A_WORKER_COMES: u32 = 15;
+/// Seconds after which the shared folder may be free again.
+const UNTIL_THE_FOLDER_IS_FREE: u32 = 5;
+/// Seconds after which jobs may have left the queue.
+const UNTIL_THE_QUEUE_HAS_ROOM: u32 = 60;
+
 /// The kinds of problems. Each has a page at `/problems/{name}` that explains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -22,6 +31,8 @@ pub enum Kind {
     InvalidJson,
     /// The body does not fit the API's schema.
     ValidationFailed,
+    /// The thing is not as whoever asks for it says.
+    PreconditionFailed,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is in a form that is not taken.
@@ -56,12 +67,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 21] = [
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::BadRequest,
         Kind::InvalidJson,
         Kind::ValidationFailed,
+        Kind::PreconditionFailed,
         Kind::PayloadTooLarge,
         Kind::UnsupportedMediaType,
         Kind::RangeNotSatisfiable,
@@ -79,129 +91,135 @@ impl Kind {
         Kind::Internal,
     ];
 
-    /// Its name, its title, its status, and what whoever meets it can do.
-    pub(crate) fn facts(self) -> (&'static str, &'static str, StatusCode, &'static str) {
+    /// What is the same each time.
+    pub(crate) fn facts(self) -> Facts {
         match self {
-            Kind::NotFound => (
-                "not-found",
-                "Not found",
-                StatusCode::NOT_FOUND,
-                "Check the URL or the id; GET /api/v1/apis lists the APIs.",
-            ),
-            Kind::MethodNotAllowed => (
-                "method-not-allowed",
-                "Method not allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "The header Allow names the methods of this URL.",
-            ),
-            Kind::BadRequest => (
-                "bad-request",
-                "Bad request",
-                StatusCode::BAD_REQUEST,
-                "The detail says which part of the request to change.",
-            ),
-            Kind::InvalidJson => (
-                "invalid-json",
-                "The body is no JSON",
-                StatusCode::BAD_REQUEST,
-                "Send one JSON document in UTF-8: no byte order mark, no NaN, no name twice in an object, at most 32 levels deep.",
-            ),
-            Kind::ValidationFailed => (
-                "validation-failed",
-                "The body does not fit the API",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "Each of the errors has a JSON pointer to the place; GET /api/v1/apis shows the schema and an example.",
-            ),
-            Kind::PayloadTooLarge => (
-                "payload-too-large",
-                "The body is too large",
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "Send less.",
-            ),
-            Kind::UnsupportedMediaType => (
-                "unsupported-media-type",
-                "Unsupported media type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send Content-Type: application/json, in UTF-8 and not compressed.",
-            ),
-            Kind::RangeNotSatisfiable => (
-                "range-not-satisfiable",
-                "The part is not there",
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "The header Content-Range says how many bytes there are; ask for a part of these, or leave Range out.",
-            ),
-            Kind::RequestTimeout => (
-                "request-timeout",
-                "The body came too slowly",
-                StatusCode::REQUEST_TIMEOUT,
-                "Send it again over a better line.",
-            ),
-            Kind::ResultNotReady => (
-                "result-not-ready",
-                "The job has not ended",
-                StatusCode::CONFLICT,
-                "Ask again after the seconds of the header Retry-After.",
-            ),
-            Kind::JobFailed => (
-                "job-failed",
-                "The job has failed",
-                StatusCode::CONFLICT,
-                "The member failure says why; the job's log may say more.",
-            ),
-            Kind::JobCanceled => (
-                "job-canceled",
-                "The job was canceled",
-                StatusCode::CONFLICT,
-                "Submit it again if it is wanted after all.",
-            ),
-            Kind::JobExpired => (
-                "job-expired",
-                "The job is no longer kept",
-                StatusCode::GONE,
-                "Finished jobs are kept for a set time; submit it again.",
-            ),
-            Kind::JobFinal => (
-                "job-final",
-                "The job has ended",
-                StatusCode::CONFLICT,
-                "A job that has ended cannot be canceled; its status says how it ended.",
-            ),
-            Kind::ResultCorrupt => (
-                "result-corrupt",
-                "The result is damaged",
-                StatusCode::BAD_GATEWAY,
-                "The result was changed or lost on the disk after the job had ended; submit the job again and tell an operator.",
-            ),
-            Kind::NoAppServer => (
-                "no-app-server",
-                "No worker is there",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "An operator must start a worker on the APP server.",
-            ),
-            Kind::Busy => (
-                "busy",
-                "The shared folder is busy",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Nothing was done; try again after the seconds of the header Retry-After.",
-            ),
-            Kind::QueueFull => (
-                "queue-full",
-                "The queue is full",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Nothing was done; try again later, when jobs have ended.",
-            ),
-            Kind::InsufficientStorage => (
-                "insufficient-storage",
-                "The disk is nearly full",
-                StatusCode::INSUFFICIENT_STORAGE,
-                "Nothing was done; an operator must make room on the shared folder's disk.",
-            ),
-            Kind::Internal => (
-                "internal",
-                "Something went wrong",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Tell an operator the instance of this problem; the server's log has it too.",
-            ),
+            Kind::NotFound => Facts {
+                name: "not-found",
+                title: "Not found",
+                status: StatusCode::NOT_FOUND,
+                advice: "Check the URL or the id; GET /api/v1/apis lists the APIs.",
+            },
+            Kind::MethodNotAllowed => Facts {
+                name: "method-not-allowed",
+                title: "Method not allowed",
+                status: StatusCode::METHOD_NOT_ALLOWED,
+                advice: "The header Allow names the methods of this URL.",
+            },
+            Kind::BadRequest => Facts {
+                name: "bad-request",
+                title: "Bad request",
+                status: StatusCode::BAD_REQUEST,
+                advice: "The detail says which part of the request to change.",
+            },
+            Kind::InvalidJson => Facts {
+                name: "invalid-json",
+                title: "The body is no JSON",
+                status: StatusCode::BAD_REQUEST,
+                advice: "Send one JSON document in UTF-8: no byte order mark, no NaN, no name twice in an object, at most 32 levels deep.",
+            },
+            Kind::ValidationFailed => Facts {
+                name: "validation-failed",
+                title: "The body does not fit the API",
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                advice: "Each of the errors has a JSON pointer to the place; GET /api/v1/apis shows the schema and an example.",
+            },
+            Kind::PreconditionFailed => Facts {
+                name: "precondition-failed",
+                title: "It is not as the request says",
+                status: StatusCode::PRECONDITION_FAILED,
+                advice: "Leave out If-Match and If-Unmodified-Since, or send what the server said last.",
+            },
+            Kind::PayloadTooLarge => Facts {
+                name: "payload-too-large",
+                title: "The body is too large",
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                advice: "Send less.",
+            },
+            Kind::UnsupportedMediaType => Facts {
+                name: "unsupported-media-type",
+                title: "Unsupported media type",
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                advice: "Send Content-Type: application/json, in UTF-8 and not compressed.",
+            },
+            Kind::RangeNotSatisfiable => Facts {
+                name: "range-not-satisfiable",
+                title: "The part is not there",
+                status: StatusCode::RANGE_NOT_SATISFIABLE,
+                advice: "The header Content-Range says how many bytes there are; ask for a part of these, or leave Range out.",
+            },
+            Kind::RequestTimeout => Facts {
+                name: "request-timeout",
+                title: "The body came too slowly",
+                status: StatusCode::REQUEST_TIMEOUT,
+                advice: "Send it again over a better line.",
+            },
+            Kind::ResultNotReady => Facts {
+                name: "result-not-ready",
+                title: "The job has not ended",
+                status: StatusCode::CONFLICT,
+                advice: "Ask again after the seconds of the header Retry-After.",
+            },
+            Kind::JobFailed => Facts {
+                name: "job-failed",
+                title: "The job has failed",
+                status: StatusCode::CONFLICT,
+                advice: "The member failure says why; the job's log may say more.",
+            },
+            Kind::JobCanceled => Facts {
+                name: "job-canceled",
+                title: "The job was canceled",
+                status: StatusCode::CONFLICT,
+                advice: "Submit it again if it is wanted after all.",
+            },
+            Kind::JobExpired => Facts {
+                name: "job-expired",
+                title: "The job is no longer kept",
+                status: StatusCode::GONE,
+                advice: "Finished jobs are kept for a set time; submit it again.",
+            },
+            Kind::JobFinal => Facts {
+                name: "job-final",
+                title: "The job has ended",
+                status: StatusCode::CONFLICT,
+                advice: "A job that has ended cannot be canceled; its status says how it ended.",
+            },
+            Kind::ResultCorrupt => Facts {
+                name: "result-corrupt",
+                title: "The result is damaged",
+                status: StatusCode::BAD_GATEWAY,
+                advice: "The result was changed or lost on the disk after the job had ended; submit the job again and tell an operator.",
+            },
+            Kind::NoAppServer => Facts {
+                name: "no-app-server",
+                title: "No worker is there",
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                advice: "An operator must start a worker on the APP server.",
+            },
+            Kind::Busy => Facts {
+                name: "busy",
+                title: "The shared folder is busy",
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                advice: "Nothing was done; try again after the seconds of the header Retry-After.",
+            },
+            Kind::QueueFull => Facts {
+                name: "queue-full",
+                title: "The queue is full",
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                advice: "Nothing was done; try again later, when jobs have ended.",
+            },
+            Kind::InsufficientStorage => Facts {
+                name: "insufficient-storage",
+                title: "The disk is nearly full",
+                status: StatusCode::INSUFFICIENT_STORAGE,
+                advice: "Nothing was done; an operator must make room on the shared folder's disk.",
+            },
+            Kind::Internal => Facts {
+                name: "internal",
+                title: "Something went wrong",
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                advice: "Tell an operator the instance of this problem; the server's log has it too.",
+            },
         }
     }
 
@@ -217,6 +235,18 @@ impl Kind {
     }
 }
 
+/// What is said of a kind of problem each time.
+pub(crate) struct Facts {
+    /// The end of its type's URL. Programs know it: it never changes.
+    pub(crate) name: &'static str,
+    /// The same for people.
+    pub(crate) title: &'static str,
+    /// Its status.
+    pub(crate) status: StatusCode,
+    /// What whoever meets it can do.
+    pub(crate) advice: &'static str,
+}
+
 /// One problem, as it is told to one client.
 #[derive(Debug)]
 pub struct Problem {
@@ -230,7 +260,7 @@ pub struct Problem {
 /// What is wrong at one place of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// What is wrong; at most 200 characters.
+    /// What is wrong; cut, since it may quote the client.
     pub detail: String,
     /// Where, as a JSON Pointer (RFC 6901); cut as well, since its names may be the client's.
     pub pointer: String,
@@ -248,7 +278,7 @@ impl FieldError {
 
 /// The beginning of a text that quotes what the client sent: nobody is sent much of it back.
 pub(crate) fn cut(text: &str) -> String {
-    text.chars().take(200).collect()
+    text.chars().take(QUOTED).collect()
 }
 
 #[derive(Serialize)]
@@ -265,6 +295,13 @@ struct Body<'a> {
 }
 
 impl Problem {
+    /// That nobody is there who could run anything.
+    pub(crate) fn no_worker(detail: &str) -> Self {
+        Kind::NoAppServer
+            .problem(detail)
+            .retry_after(UNTIL_A_WORKER_COMES)
+    }
+
     /// The same with the places that are wrong.
     pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
         Problem { errors, ..self }
@@ -288,7 +325,12 @@ impl Problem {
 
     /// The answer to the request with this id.
     pub fn answer(&self, request: Uuid) -> HttpResponse {
-        let (name, title, status, _) = self.kind.facts();
+        let Facts {
+            name,
+            title,
+            status,
+            ..
+        } = self.kind.facts();
         if self.kind == Kind::Internal {
             tracing::error!(request.id = %request, detail = self.detail, "a request could not be answered");
         }
@@ -336,19 +378,19 @@ impl From<&FolderError> for Problem {
                 tracing::warn!(error = %error, "the shared folder is busy");
                 Kind::Busy
                     .problem(format!("the shared folder was busy for {waited:?}"))
-                    .retry_after(5)
+                    .retry_after(UNTIL_THE_FOLDER_IS_FREE)
             }
             FolderError::QueueFull { limit } => {
                 tracing::warn!(error = %error, "a job was refused");
                 Kind::QueueFull
                     .problem(format!("the queue holds {limit} jobs"))
-                    .retry_after(60)
+                    .retry_after(UNTIL_THE_QUEUE_HAS_ROOM)
             }
             FolderError::Unreadable { .. } => {
                 tracing::error!(error = %error, "the index cannot be read");
                 Kind::Busy
                     .problem("the queue cannot be read at this moment")
-                    .retry_after(5)
+                    .retry_after(UNTIL_THE_FOLDER_IS_FREE)
             }
             other => {
                 let source = std::error::Error::source(other)
@@ -375,5 +417,64 @@ impl From<Refused> for Problem {
 impl From<actix_web::error::BlockingError> for Problem {
     fn from(error: actix_web::error::BlockingError) -> Self {
         Kind::Internal.problem(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn trouble_with_the_folder_is_told_by_its_kind_and_without_its_paths() {
+        let io = |kind: io::ErrorKind| FolderError::Io {
+            action: "write",
+            path: "/srv/secret".into(),
+            source: kind.into(),
+        };
+        let full = FolderError::DiskFull {
+            path: "/srv/secret".into(),
+            free: 1,
+            due: 2,
+        };
+        let busy = FolderError::Busy {
+            waited: Duration::from_secs(5),
+            holder: None,
+        };
+        let unreadable = FolderError::Unreadable {
+            path: "/srv/secret".into(),
+            reason: "half".into(),
+        };
+        for (error, name, pause) in [
+            (full, "insufficient-storage", None),
+            (io(io::ErrorKind::StorageFull), "insufficient-storage", None),
+            (
+                io(io::ErrorKind::QuotaExceeded),
+                "insufficient-storage",
+                None,
+            ),
+            (io(io::ErrorKind::PermissionDenied), "internal", None),
+            (busy, "busy", Some("5")),
+            (unreadable, "busy", Some("5")),
+            (
+                FolderError::QueueFull { limit: 7 },
+                "queue-full",
+                Some("60"),
+            ),
+        ] {
+            let problem = Problem::from(&error);
+            let answer = problem.answer(Uuid::nil());
+            let Facts {
+                name: told, status, ..
+            } = problem.kind.facts();
+            assert_eq!((told, answer.status()), (name, status), "{error}");
+            let told = answer.headers().get(header::RETRY_AFTER);
+            assert_eq!(told.and_then(|told| told.to_str().ok()), pause, "{error}");
+            let body = actix_web::body::MessageBody::try_into_bytes(answer.into_body()).unwrap();
+            let body = String::from_utf8_lossy(&body);
+            assert!(!body.contains("secret"), "{body}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 
 use crate::dispatch::Context;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Facts, Kind, Problem};
 
 /// Explains a problem.
 ///
@@ -15,10 +15,16 @@ pub fn page(context: &Context) -> Result<HttpResponse, Problem> {
     let facts = Kind::ALL
         .iter()
         .map(|kind| kind.facts())
-        .find(|facts| facts.0 == wanted);
-    let Some((name, title, status, advice)) = facts else {
+        .find(|facts| facts.name == wanted);
+    let Some(facts) = facts else {
         return Err(Kind::NotFound.problem("there is no problem of this name"));
     };
+    let Facts {
+        name,
+        title,
+        status,
+        advice,
+    } = facts;
     let page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>{title}</title>\n<h1>{title}</h1>\n<p><code>{name}</code>, status {status}.</p>\n<p>{advice}</p>\n</html>\n"

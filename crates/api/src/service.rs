@@ -8,8 +8,8 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use boot::{Clock, Parts, Shutdown};
 use shared_folder::SharedFolder;
-use shared_folder::recover::{Duty, Sweeper};
 use shared_folder::submit::Submitter;
+use shared_folder::sweep::{Duty, Sweeper};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 

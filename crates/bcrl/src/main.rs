@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bcrl::upkeep::{fsck, quarantine};
 use bcrl::{client, up};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Generator, Shell};
@@ -38,6 +39,10 @@ enum Role {
     Up(up::UpArgs),
     #[command(flatten)]
     Client(client::Command),
+    /// Check the shared folder, and mend it
+    Fsck(fsck::FsckArgs),
+    /// List, show or throw away what was put aside in the shared folder
+    Quarantine(quarantine::QuarantineArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  bcrl completions bash > ~/.local/share/bash-completion/completions/bcrl"
@@ -60,19 +65,24 @@ enum Role {
     },
 }
 
+/// The exit code of a command that the system did not let begin; 1 would say that a job failed.
+const TROUBLE: u8 = 4;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.role {
         Role::Up(args) => return up::main(&args),
         Role::Exec { order } => return worker::exec::run(&order),
         Role::LockProbe { path } => return shared_folder::self_test::probe(&path),
+        Role::Fsck(args) => return fsck::main(&args),
+        Role::Quarantine(args) => return quarantine::main(&args),
         Role::Client(command) => run_client(&command, &cli.options),
         Role::Completions { shell } => print_completions(shell),
     };
     outcome.unwrap_or_else(|error| {
         // Where stderr is gone, there is nobody left to tell.
         let _ = writeln!(std::io::stderr(), "error: {error:#}");
-        ExitCode::FAILURE
+        ExitCode::from(TROUBLE)
     })
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use boot::{Clock, Parts, Settings, Shutdown};
 use tokio::task::JoinSet;
 use worker::{Service, Until};
@@ -93,10 +93,7 @@ async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Re
         }
         shutdown.cancel();
     }
-    match first_failure {
-        Some(error) => bail!(error),
-        None => Ok(()),
-    }
+    first_failure.map_or(Ok(()), Err)
 }
 
 /// Says what listens where, and what to try first.

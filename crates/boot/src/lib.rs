@@ -1,20 +1,23 @@
 //! What every binary does around its work.
 //!
-//! - [`settings`]: everything that can be set, one struct a section; [`load`] reads it from file and environment, and
-//!   [`reference`](mod@reference) writes it down for people.
+//! - [`settings`]: everything that can be set, one struct a section; [`load`] reads it from file and environment
+//!   (`written`: how values look, `check`: which of them cannot be), and [`reference`](mod@reference) writes it down for
+//!   people.
 //! - [`clock`]: the only clock, in the site's zone.
 //! - [`logs`]: where the process's own words go.
 //! - [`run`]: the runtime, signals, and how a process ends.
 //!
 //! Nothing here knows what a service does.
 
+mod check;
 pub mod clock;
 pub mod load;
 pub mod logs;
 pub mod reference;
 pub mod run;
 pub mod settings;
+mod written;
 
 pub use clock::Clock;
-pub use run::{Parts, Shutdown, main};
+pub use run::{Parts, Shutdown, Unmet, main};
 pub use settings::Settings;

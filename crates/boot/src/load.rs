@@ -1,10 +1,12 @@
 //! Reading settings: defaults, then the file, then the environment.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::check::{self, Misfit};
 use crate::settings::Settings;
 
 /// The file that is read where none is named.
@@ -41,7 +43,7 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Settings that are fine alone do not go together.
+    /// A setting cannot be that neither file nor environment set: it was typed, or it is the default.
     #[error("setting {key}: {reason}")]
     Impossible {
         /// The key.
@@ -51,13 +53,21 @@ pub enum SettingsError {
     },
 }
 
+impl SettingsError {
+    /// For settings of which nobody knows where they were set.
+    pub(crate) fn impossible(misfit: Misfit) -> Self {
+        let (key, reason) = misfit.into_iter().next().expect("a misfit has a setting");
+        SettingsError::Impossible { key, reason }
+    }
+}
+
 /// Reads the settings: the file that is named, or `bcrl.toml` where it exists, overridden by `BCRL_…` variables.
 ///
 /// # Errors
 /// Where a key is unknown, a value has the wrong type or cannot be; with file and line, or the variable.
 pub fn load(
     named: Option<&Path>,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, SettingsError> {
     let path = named.unwrap_or(Path::new(FILE)).to_owned();
     let text = match std::fs::read_to_string(&path) {
@@ -67,70 +77,89 @@ pub fn load(
         }
         Err(source) => return Err(SettingsError::Unreadable { path, source }),
     };
-    let in_file = |line, reason: String| SettingsError::File {
+    let wrong = |error: toml::de::Error| SettingsError::File {
         path: path.clone(),
-        line,
-        reason,
+        line: line_at(&text, error.span().map_or(0, |span| span.start)),
+        reason: error.message().to_owned(),
     };
-    if let Err(error) = toml::from_str::<Settings>(&text) {
-        let at = error.span().map_or(0, |span| span.start);
-        return Err(in_file(line_at(&text, at), error.message().to_owned()));
-    }
-    let mut table: Table = text.parse().expect("it was just parsed");
+    let mut table: Table = text.parse().map_err(wrong)?;
+    // From the text and not from the table, which knows no lines.
+    toml::from_str::<Settings>(&text).map_err(wrong)?;
     let mut overridden = Vec::new();
     for (variable, value) in environment {
-        let Some((key, value)) = setting(&variable, &value)? else {
+        let Some((variable, key)) = setting(&variable) else {
             continue;
         };
-        put(&mut table, &key, value);
-        overridden.push((key.join("."), variable));
+        put(&mut table, &key, value_of(variable, &key, &value)?);
+        overridden.push((key.join("."), variable.to_owned()));
     }
     let settings = Settings::deserialize(table).expect("file and variables were each fine alone");
-    match settings.impossible() {
+    match check::misfit(&settings) {
         None => Ok(settings),
-        Some((key, reason)) => Err(
-            match (
-                overridden.into_iter().find(|(name, _)| name == key),
-                line_of(&text, key),
-            ) {
-                (Some((_, variable)), _) => SettingsError::Environment { variable, reason },
-                (None, Some(line)) => in_file(line, format!("{key}: {reason}")),
-                (None, None) => SettingsError::Impossible { key, reason },
-            },
-        ),
+        Some(misfit) => Err(blame(misfit, &overridden, &path, &text)),
     }
 }
 
+/// Which of the settings of a misfit is told: one that was set, in the environment before the file.
+fn blame(
+    misfit: Misfit,
+    overridden: &[(String, String)],
+    path: &Path,
+    text: &str,
+) -> SettingsError {
+    for (key, reason) in &misfit {
+        if let Some((_, variable)) = overridden.iter().find(|(name, _)| name == key) {
+            let (variable, reason) = (variable.clone(), reason.clone());
+            return SettingsError::Environment { variable, reason };
+        }
+    }
+    for (key, reason) in &misfit {
+        if let Some(line) = line_of(text, key) {
+            return SettingsError::File {
+                path: path.to_owned(),
+                line,
+                reason: format!("{key}: {reason}"),
+            };
+        }
+    }
+    SettingsError::impossible(misfit)
+}
+
 /// The setting that a variable stands for: `BCRL_API__LISTEN` is `api.listen`. Nothing where it stands for none.
-fn setting(variable: &str, text: &str) -> Result<Option<(Vec<String>, Value)>, SettingsError> {
-    let Some(name) = variable.strip_prefix(PREFIX) else {
-        return Ok(None);
-    };
+fn setting(variable: &OsStr) -> Option<(&str, Vec<String>)> {
+    let variable = variable.to_str()?;
+    let name = variable.strip_prefix(PREFIX)?;
     let key: Vec<String> = name.to_lowercase().split("__").map(str::to_owned).collect();
     let defaults = Table::try_from(Settings::default()).expect("defaults always serialize");
     let optional = ["shared_dir"];
-    if key.len() == 1
-        && !optional.contains(&key[0].as_str())
-        && defaults.get(&key[0]).is_none_or(Value::is_table)
+    // BCRL_URL, BCRL_KEY and the like are for others.
+    let is_ours = key.len() > 1
+        || optional.contains(&key[0].as_str())
+        || defaults.get(&key[0]).is_some_and(|value| !value.is_table());
+    is_ours.then_some((variable, key))
+}
+
+/// What a variable says. It has no type: it is what fits, first as a bare word or number, then as text.
+fn value_of(variable: &str, key: &[String], text: &OsStr) -> Result<Value, SettingsError> {
+    let wrong = |reason: &str| SettingsError::Environment {
+        variable: variable.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let text = text.to_str().ok_or_else(|| wrong("it is not UTF-8"))?;
+    let mut trouble = None;
+    for value in bare(text)
+        .into_iter()
+        .chain([Value::String(text.to_owned())])
     {
-        // BCRL_URL, BCRL_KEY and the like are for others.
-        return Ok(None);
-    }
-    // A variable has no type: it is what fits, first as a bare word or number, then as text.
-    let candidates = [bare(text), Some(Value::String(text.to_owned()))];
-    let mut trouble = String::new();
-    for value in candidates.into_iter().flatten() {
         let mut alone = Table::new();
-        put(&mut alone, &key, value.clone());
+        put(&mut alone, key, value.clone());
         match Settings::deserialize(alone) {
-            Ok(_) => return Ok(Some((key, value))),
-            Err(error) => trouble = error.message().to_owned(),
+            Ok(_) => return Ok(value),
+            // What it looks like is what was meant.
+            Err(error) => trouble = trouble.or(Some(wrong(error.message()))),
         }
     }
-    Err(SettingsError::Environment {
-        variable: variable.to_owned(),
-        reason: trouble,
-    })
+    Err(trouble.expect("text was tried"))
 }
 
 fn bare(text: &str) -> Option<Value> {
@@ -183,6 +212,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::settings::{Group, Poll, Watch};
+    use std::os::unix::ffi::OsStrExt;
     use std::time::Duration;
 
     fn load_text(text: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
@@ -191,7 +221,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let environment = environment
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         load(Some(&path), environment)
             .map_err(|error| error.to_string().replace(&*path.to_string_lossy(), "FILE"))
     }
@@ -240,16 +270,19 @@ mod tests {
         for (text, told) in [
             (
                 "\n[api]\nlisten = \"localhost\"\n",
-                "settings FILE, line 3: invalid socket address syntax",
+                "settings FILE, line 3: \"localhost\" is no IP address",
             ),
             (
                 "[api]\n\nlistn = \"127.0.0.1:1\"\n",
                 "settings FILE, line 3: unknown field `listn`",
             ),
-            ("timezone = \"Asia/Tokio\"\n", "settings FILE, line 1: "),
+            (
+                "\ntimezone = \"Asia/Tokio\"\n",
+                "settings FILE, line 2: \"Asia/Tokio\" is no time zone: one such as Asia/Tokyo is due",
+            ),
             (
                 "[worker]\nconcurrency = 0\n",
-                "settings FILE, line 2: worker.concurrency: it must be at least 1",
+                "settings FILE, line 2: worker.concurrency: 0 is out of range",
             ),
             (
                 "[worker]\nheartbeat = \"1m\"\nlease = \"2m\"\n",
@@ -257,7 +290,23 @@ mod tests {
             ),
             (
                 "[worker]\nheartbeat = \"1m\"\n",
-                "setting worker.lease: 1m is shorter",
+                "settings FILE, line 2: worker.heartbeat: three of 1m are longer than the lease of 1m",
+            ),
+            (
+                "[retention]\njobs = \"0s\"\n",
+                "settings FILE, line 2: retention.jobs: 0s is out of range",
+            ),
+            (
+                "retention = { jobs = \"1d\",\ncron = \"daily\" }\n",
+                "settings FILE, line 2: retention.cron: five fields are due",
+            ),
+            (
+                "shared_dir = \"\"\n",
+                "settings FILE, line 1: shared_dir: it is empty",
+            ),
+            (
+                "[limits]\n\nqueue = 18446744073709551615\n",
+                "settings FILE, line 3: u64 value was too large",
             ),
             (
                 "[worker]\ncron = \"* * * *\"\n",
@@ -280,7 +329,7 @@ mod tests {
             (
                 "BCRL_API__LISTEN",
                 "localhost",
-                "environment BCRL_API__LISTEN: invalid socket address",
+                "environment BCRL_API__LISTEN: \"localhost\" is no IP address with a port",
             ),
             (
                 "BCRL_API__LISTN",
@@ -292,11 +341,86 @@ mod tests {
                 "1s",
                 "environment BCRL_WORKER__LEASE: 1s is shorter than three heartbeats",
             ),
-            ("BCRL_TIMEZONE", "Mars/Base", "environment BCRL_TIMEZONE: "),
+            (
+                "BCRL_TIMEZONE",
+                "Mars/Base",
+                "environment BCRL_TIMEZONE: \"Mars/Base\" is no time zone: one such as Asia/Tokyo is due",
+            ),
+            (
+                "BCRL_SHARED_DIR",
+                "",
+                "environment BCRL_SHARED_DIR: it is empty",
+            ),
+            (
+                "BCRL_DATA_DIR",
+                "",
+                "environment BCRL_DATA_DIR: it is empty",
+            ),
+            (
+                "BCRL_WORKER__PYTHON",
+                "",
+                "environment BCRL_WORKER__PYTHON: it is empty",
+            ),
+            (
+                "BCRL_LIMITS__QUEUE",
+                "-1",
+                "environment BCRL_LIMITS__QUEUE: -1 is no whole number",
+            ),
+            (
+                "BCRL_LIMITS__QUEUE",
+                "",
+                "environment BCRL_LIMITS__QUEUE: \"\" is no whole number",
+            ),
+            (
+                "BCRL_LIMITS__RESULT",
+                "1000000000000000000",
+                "environment BCRL_LIMITS__RESULT: ",
+            ),
+            (
+                "BCRL_RETENTION__JOBS",
+                "0s",
+                "environment BCRL_RETENTION__JOBS: 0s",
+            ),
+            (
+                "BCRL_LOG__LEVEL",
+                "inof",
+                "environment BCRL_LOG__LEVEL: \"inof\"",
+            ),
         ] {
             let error = load_text("", &[(variable, value)]).unwrap_err();
-            assert!(error.starts_with(told), "{error}");
+            assert!(error.starts_with(told), "{variable}={value}: {error}");
         }
+    }
+
+    #[test]
+    fn of_two_that_do_not_go_together_the_one_that_was_set_last_is_told() {
+        let file = "[worker]\nlease = \"10s\"\nheartbeat = \"1s\"\n";
+        for (variable, told) in [
+            ("BCRL_WORKER__HEARTBEAT", "three of 4s are longer"),
+            ("BCRL_WORKER__LEASE", "4s is shorter than three"),
+        ] {
+            let file = if variable.ends_with("LEASE") {
+                file.replace("\"1s\"", "\"2s\"")
+            } else {
+                file.to_owned()
+            };
+            let error = load_text(&file, &[(variable, "4s")]).unwrap_err();
+            assert!(
+                error.starts_with(&format!("environment {variable}: {told}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_refused_where_it_is_ours() {
+        let value = OsStr::from_bytes(b"/srv/\xff").to_owned();
+        let set = |name: &str| load(None, [(OsString::from(name), value.clone())]);
+        let error = set("BCRL_SHARED_DIR").unwrap_err().to_string();
+        assert_eq!(error, "environment BCRL_SHARED_DIR: it is not UTF-8");
+        assert!(set("BCRL_JOB").is_ok() && set("HOME").is_ok());
+        let nameless = (value.clone(), OsString::from("1"));
+        assert!(load(None, [nameless]).is_ok());
     }
 
     #[test]

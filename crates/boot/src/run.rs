@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::check;
 use crate::clock::Clock;
 use crate::load::{SettingsError, load};
 use crate::logs;
@@ -43,6 +44,11 @@ impl Parts {
         command
     }
 }
+
+/// Settings that this host does not give what they demand; the process ends with [`EX_CONFIG`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unmet(pub String);
 
 /// The exit code of settings that cannot be used (sysexits.h).
 pub const EX_CONFIG: u8 = 78;
@@ -84,7 +90,7 @@ where
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => told(&format!("{error:#}"), 1),
+        Err(error) => failed(&error),
     }
 }
 
@@ -100,12 +106,10 @@ pub fn settings(
     file: Option<&Path>,
     overrides: impl FnOnce(&mut Settings),
 ) -> Result<Settings, SettingsError> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut settings = load(file, environment)?;
+    let mut settings = load(file, std::env::vars_os())?;
     overrides(&mut settings);
-    match settings.impossible() {
-        Some((key, reason)) => Err(SettingsError::Impossible { key, reason }),
+    match check::misfit(&settings) {
+        Some(misfit) => Err(SettingsError::impossible(misfit)),
         None => Ok(settings),
     }
 }
@@ -150,6 +154,14 @@ async fn end_on_signals(shutdown: Shutdown) {
 )]
 fn end_at_once() -> ! {
     std::process::exit(INTERRUPTED)
+}
+
+/// Says why a process ends, with the exit code 1, or [`EX_CONFIG`] where it is that settings are [`Unmet`].
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    told(
+        &format!("{error:#}"),
+        if error.is::<Unmet>() { EX_CONFIG } else { 1 },
+    )
 }
 
 /// Says why a process ends, on standard error.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use chrono_tz::Tz;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::written;
 
 /// Settings of a site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +25,7 @@ pub struct Settings {
     /// The folder that holds one folder for each API.
     pub apps_dir: PathBuf,
     /// The zone of all dates and daily runs, by its IANA name; the same for all services.
+    #[serde(deserialize_with = "written::zone")]
     #[schemars(with = "String")]
     pub timezone: Tz,
     /// The HTTP API.
@@ -44,6 +47,7 @@ pub struct Settings {
 #[serde(default, deny_unknown_fields)]
 pub struct Api {
     /// Address and port to listen on; port 0 takes any free one.
+    #[serde(deserialize_with = "written::address")]
     pub listen: SocketAddr,
     /// Whether anybody who reaches the API may use it. Without it, only addresses of this machine are listened on.
     pub allow_anonymous: bool,
@@ -60,14 +64,17 @@ pub struct Worker {
     pub cron: String,
     /// How it notices jobs between two looks: `true` by the kernel's events, `"poll"` on network mounts, `false` not at all.
     pub watch: Watch,
-    /// How many jobs it runs at once. Default: the number of cores.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How many jobs it runs at once, at most 1024. Default: the number of cores.
+    #[serde(
+        deserialize_with = "written::optional_count",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub concurrency: Option<u32>,
-    /// A worker that was silent for this long is presumed dead, and its jobs are taken over.
+    /// A worker that was silent for this long, at most a day, is presumed dead, and its jobs are taken over.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub lease: Duration,
-    /// Time between two signs of life; at most a third of the lease.
+    /// Time between two signs of life; at least 10 ms, at most a third of the lease.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub heartbeat: Duration,
@@ -84,6 +91,99 @@ pub struct Worker {
     /// Where running jobs have their temporary files, on this host's own disk. Default: `{data_dir}/scratch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scratch_dir: Option<PathBuf>,
+    /// What holds scripts apart from the host and from each other (a user of their own where the worker is root, a PID namespace of their own, Landlock): `best` as far as the host allows, `required` no run without any of it, `off` nothing but a user that is set. `bcrl-worker check` tells what is in force.
+    pub containment: Containment,
+    /// The user that scripts run as, by name or as `uid:gid`; only root can give them another. Default: where the worker is root, each running job has a user id that no other has (60706 to 61183); elsewhere the worker's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Files and folders that scripts may write to besides their own, as far as their user may; in the environment with `:` between them.
+    #[serde(deserialize_with = "paths")]
+    pub writable: Vec<PathBuf>,
+    /// How many processes one run may have at once, from 1 to 30,000.
+    #[serde(deserialize_with = "written::count")]
+    pub processes: u32,
+}
+
+/// A user as the kernel knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserIds {
+    /// As it was set.
+    pub name: String,
+    /// The user's number.
+    pub user: u32,
+    /// Its group's number.
+    pub group: u32,
+    /// The numbers of all its groups; none where it was set by its own.
+    pub groups: Vec<u32>,
+}
+
+impl Worker {
+    /// The numbers of the user that is set.
+    ///
+    /// # Errors
+    /// Where this host knows no user of that name.
+    pub fn user_ids(&self) -> anyhow::Result<Option<UserIds>> {
+        let Some(name) = &self.user else {
+            return Ok(None);
+        };
+        // The kernel takes the largest number for "leave it as it is" (`setresuid(2)`).
+        let number = |text: &str| text.parse().ok().filter(|number| *number != u32::MAX);
+        let numbers = name
+            .split_once(':')
+            .and_then(|(user, group)| Some((number(user)?, number(group)?)));
+        let (user, group, groups) = match numbers {
+            Some((user, group)) => (user, group, Vec::new()),
+            None => named(name)?,
+        };
+        Ok(Some(UserIds {
+            name: name.clone(),
+            user,
+            group,
+            groups,
+        }))
+    }
+}
+
+fn named(name: &str) -> anyhow::Result<(u32, u32, Vec<u32>)> {
+    let unknown = |error| anyhow::anyhow!("the user {name:?} cannot be looked up: {error}");
+    let Some(user) = nix::unistd::User::from_name(name).map_err(unknown)? else {
+        anyhow::bail!("this host knows no user {name:?}: a user's name or uid:gid is due");
+    };
+    let text = std::ffi::CString::new(name).expect("a user was found by it");
+    let groups = nix::unistd::getgrouplist(&text, user.gid).map_err(unknown)?;
+    let groups = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    Ok((user.uid.as_raw(), user.gid.as_raw(), groups))
+}
+
+/// What holds scripts apart from the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Containment {
+    /// What the host allows.
+    Best,
+    /// All of it, or no run.
+    Required,
+    /// Nothing.
+    Off,
+}
+
+/// Some paths.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of paths is due")]
+enum Paths {
+    /// As a file has them.
+    Listed(Vec<PathBuf>),
+    /// As a variable has them, like `PATH`.
+    Joined(String),
+}
+
+fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    Ok(match Paths::deserialize(deserializer)? {
+        Paths::Listed(paths) => paths,
+        Paths::Joined(text) => std::env::split_paths(&text)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect(),
+    })
 }
 
 /// The shared folder.
@@ -97,7 +197,7 @@ pub struct Folder {
 
 /// A group by name or number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a group's name or its number is due")]
 pub enum Group {
     /// Its number.
     Id(u32),
@@ -129,7 +229,7 @@ impl Folder {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// Finished jobs: request, result, log.
+    /// Finished jobs: request, result, log. At least a minute.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub jobs: Duration,
@@ -141,16 +241,24 @@ pub struct Retention {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// One request's body.
+    /// One request's body, from 1 KiB to 1 GiB.
+    #[serde(deserialize_with = "written::size")]
     #[schemars(with = "String")]
     pub request: ByteSize,
-    /// One result, as JSON.
+    /// One result, as JSON, from 1 KiB to 4 GiB.
+    #[serde(deserialize_with = "written::size")]
     #[schemars(with = "String")]
     pub result: ByteSize,
-    /// One job's log; of a longer one the middle is left out.
+    /// One job's log, from 1 KiB to 1 GiB; of a longer one the middle is left out.
+    #[serde(deserialize_with = "written::size")]
     #[schemars(with = "String")]
     pub log: ByteSize,
-    /// Jobs in the index, finished ones that are still kept included.
+    /// What one run's script may hold in its temporary files, and the largest file that it may write, from 1 MiB to 1 PiB.
+    #[serde(deserialize_with = "written::size")]
+    #[schemars(with = "String")]
+    pub scratch: ByteSize,
+    /// Jobs in the index, finished ones that are still kept included; at most 75,000.
+    #[serde(deserialize_with = "written::count")]
     pub queue: usize,
 }
 
@@ -176,7 +284,7 @@ pub enum LogFormat {
 
 /// How changes of the folder are noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "true, false or \"poll\" is due")]
 pub enum Watch {
     /// By events, or not at all.
     Events(bool),
@@ -206,68 +314,6 @@ impl Settings {
             .scratch_dir
             .clone()
             .unwrap_or_else(|| self.data_dir.join("scratch"))
-    }
-
-    /// The first setting that cannot be, as its key and the reason.
-    pub(crate) fn impossible(&self) -> Option<(&'static str, String)> {
-        let worker = &self.worker;
-        let shortest = Duration::from_millis(1);
-        let too_short = |key, value: Duration| {
-            (value < shortest).then(|| (key, "it must be at least 1ms".to_owned()))
-        };
-        let lease = (worker.lease < worker.heartbeat * 3).then(|| {
-            let (lease, heartbeat) = (humantime::format_duration(worker.lease), humantime::format_duration(worker.heartbeat));
-            ("worker.lease", format!("{lease} is shorter than three heartbeats of {heartbeat}: a living worker would lose its jobs"))
-        });
-        let fields = |key, cron: &str| {
-            let found = cron.split_whitespace().count();
-            (found != 5).then(|| {
-                (
-                    key,
-                    format!(
-                        "five fields are due (minute hour day month weekday), {found} are there"
-                    ),
-                )
-            })
-        };
-        let zero =
-            |key, value: u64| (value == 0).then(|| (key, "it must be at least 1".to_owned()));
-        let open = (!self.api.listen.ip().is_loopback() && !self.api.allow_anonymous).then(|| {
-            let reason = format!(
-                "{} is not an address of this machine alone, and everybody who reaches it could submit jobs; set \
-                 api.allow_anonymous = true if that is meant",
-                self.api.listen
-            );
-            ("api.listen", reason)
-        });
-        lease
-            .or(open)
-            .or_else(|| too_short("worker.heartbeat", worker.heartbeat))
-            .or_else(|| too_short("worker.sweep", worker.sweep))
-            .or_else(|| zero("worker.concurrency", worker.concurrency.unwrap_or(1).into()))
-            .or_else(|| fields("worker.cron", &worker.cron))
-            .or_else(|| fields("retention.cron", &self.retention.cron))
-            .or_else(|| {
-                let trouble = self.folder.group_id().err()?;
-                Some(("folder.group", trouble.to_string()))
-            })
-            .or_else(|| zero("limits.request", self.limits.request.as_u64()))
-            .or_else(|| zero("limits.result", self.limits.result.as_u64()))
-            .or_else(|| zero("limits.queue", self.limits.queue as u64))
-            .or_else(|| {
-                let name = worker.name.as_deref()?;
-                let trouble = job_core::ids::WorkerId::new(name, Default::default()).err()?;
-                Some(("worker.name", trouble.to_string()))
-            })
-            .or_else(|| {
-                let long = self.retention.jobs > Duration::from_secs(100 * 366 * 86400);
-                long.then(|| {
-                    (
-                        "retention.jobs",
-                        "it must be at most a hundred years".to_owned(),
-                    )
-                })
-            })
     }
 }
 
@@ -310,6 +356,10 @@ impl Default for Worker {
             grace: Duration::from_secs(10),
             python: "python3".into(),
             scratch_dir: None,
+            containment: Containment::Best,
+            user: None,
+            writable: Vec::new(),
+            processes: 256,
         }
     }
 }
@@ -329,6 +379,7 @@ impl Default for Limits {
             request: ByteSize::mib(8),
             result: ByteSize::mib(64),
             log: ByteSize::mib(1),
+            scratch: ByteSize::gib(10),
             queue: 50_000,
         }
     }
@@ -340,5 +391,59 @@ impl Default for Log {
             level: "info".into(),
             format: LogFormat::Lines,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+
+    #[test]
+    fn places_to_write_are_a_list_in_a_file_and_joined_in_a_variable() {
+        for text in ["[\"/a\", \"/b c\"]", "\"/a::/b c:\""] {
+            let read = read(&format!("worker.writable = {text}")).unwrap();
+            assert_eq!(read.worker.writable, [PathBuf::from("/a"), "/b c".into()]);
+        }
+        assert_eq!(
+            read("worker.writable = 1").unwrap_err(),
+            "a list of paths is due"
+        );
+    }
+
+    #[test]
+    fn a_user_is_known_by_name_or_by_numbers() {
+        let of = |name: &str| {
+            let user = Some(name.to_owned());
+            Worker {
+                user,
+                ..Worker::default()
+            }
+            .user_ids()
+        };
+        let root = of("root").unwrap().unwrap();
+        assert_eq!((root.user, root.group), (0, 0));
+        assert!(root.groups.contains(&0), "{root:?}");
+        let numbers = of("1234:5678").unwrap().unwrap();
+        assert_eq!(
+            (numbers.user, numbers.group, &*numbers.groups),
+            (1234, 5678, &[][..])
+        );
+        for name in [
+            "",
+            "no such user",
+            "1:",
+            "-1:1",
+            "4294967295:1",
+            "1:4294967295",
+            "a\0b",
+        ] {
+            let error = of(name).unwrap_err().to_string();
+            assert!(error.starts_with("this host knows no user "), "{error}");
+        }
+        assert_eq!(Worker::default().user_ids().unwrap(), None);
     }
 }

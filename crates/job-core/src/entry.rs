@@ -47,10 +47,11 @@ impl Entry {
         }
     }
 
-    /// The same entry in another state.
+    /// The same entry in another state. Of a failure's message the index keeps the beginning; the receipt has all of
+    /// it.
     pub fn with_state(&self, state: State) -> Self {
         Entry {
-            state,
+            state: state.in_brief(),
             line: None,
             ..self.clone()
         }

@@ -70,6 +70,9 @@ pub struct Receipt {
     /// The script's exit code, where it exited by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// What held the last run's script apart from its host; absent where none of ours was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containment: Option<Containment>,
     /// SHA-256 of what went in and came out.
     #[serde(default, skip_serializing_if = "Digests::is_empty")]
     pub sha256: Digests,
@@ -95,6 +98,7 @@ impl Receipt {
             run_ms: None,
             max_memory: None,
             exit_code: None,
+            containment: None,
             sha256: Digests::default(),
         }
     }
@@ -121,6 +125,20 @@ impl Receipt {
                 .with_state(self.state()?),
         )
     }
+}
+
+/// What held a run's script apart from its host and from other runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Containment {
+    /// The user that it ran as, by name or as `uid:gid`; absent where that was the worker's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether it had a PID namespace of its own.
+    #[serde(default)]
+    pub pid_namespace: bool,
+    /// The version of Landlock's interface that bounded where it wrote; absent where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landlock_abi: Option<u32>,
 }
 
 /// SHA-256 digests as 64 hexadecimal digits.

@@ -32,13 +32,19 @@ pub struct Lease {
     pub claimed: Date,
     /// The worker's process id on its host.
     pub pid: u32,
-    /// The job is not claimed before this date.
+    /// The job is not claimed before this date, by the clock of the host that wrote it: where clocks differ, the retry
+    /// comes earlier or later by that much, and nothing else depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_date: Option<Date>,
     /// The runs that are over, the first one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
 }
+
+/// A retry's date is believed so far ahead: the longest pause, and clocks that differ.
+const BELIEVED: TimeDelta = TimeDelta::hours(1);
+/// So many runs are remembered one by one: the first one and the latest. The numbers count all of them.
+const MOST_ATTEMPTS: usize = 100;
 
 /// How a run ended whose job waits to be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +101,9 @@ impl Lease {
             }
         };
         self.attempts.push(self.attempt_ended(outcome, now));
+        if self.attempts.len() > MOST_ATTEMPTS {
+            self.attempts.remove(1);
+        }
         self.token = None;
         self
     }
@@ -117,9 +126,11 @@ impl Lease {
         }
     }
 
-    /// Whether the job waits for a retry that is not due yet.
+    /// Whether the job waits for a retry that is not due yet. A date far beyond any pause comes from a clock that
+    /// was wrong, and holds up nothing.
     pub fn waits_for_retry(&self, now: Date) -> bool {
-        self.retry_date.is_some_and(|date| now < date)
+        let ahead = self.retry_date.map(|date| date.since(now));
+        ahead.is_some_and(|ahead| TimeDelta::zero() < ahead && ahead <= BELIEVED)
     }
 
     /// Why the job has failed now that a run was lost; nothing while it may be run again.
@@ -196,6 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_runs_the_first_and_the_latest_are_remembered() {
+        let mut lease = lease();
+        for n in 1..=300 {
+            let back = lease.ended(Some(token(1)), RunEnd::GivenBack, now());
+            assert_eq!(back.attempts.len(), n.min(MOST_ATTEMPTS));
+            lease = Lease::next(Some(back), "w-1".parse().unwrap(), 1, token(1), now());
+        }
+        let remembered: Vec<_> = lease.attempts.iter().map(|run| run.attempt).collect();
+        assert_eq!(
+            (remembered[0], remembered[1], remembered[99]),
+            (1, 202, 300)
+        );
+        assert_eq!(lease.attempt, 301);
+    }
+
+    #[test]
     fn a_planned_shutdown_counts_a_run_but_no_loss() {
         let back = lease().ended(Some(token(1)), RunEnd::GivenBack, now());
         let next = Lease::next(Some(back), "w-2".parse().unwrap(), 2, token(2), now());
@@ -229,6 +256,11 @@ mod tests {
             lease = Lease::next(Some(ended), "w-1".parse().unwrap(), 1, token(n + 1), now());
             assert!(!lease.waits_for_retry(now()));
         }
+        let years_ahead = Lease {
+            retry_date: Some(now().plus(TimeDelta::days(1000))),
+            ..lease.clone()
+        };
+        assert!(!years_ahead.waits_for_retry(now()));
         assert!(lease.may_retry(&Limits {
             retries: 5,
             ..Limits::default()

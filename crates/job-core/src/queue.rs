@@ -87,7 +87,7 @@ impl Queue {
             .rposition(|other| key(other) < key(&entry))
             .map_or(0, |last| last + 1);
         Arc::make_mut(&mut self.entries).insert(place, entry);
-        self.number();
+        self.number_from(place);
     }
 
     /// Gives a job another state; nothing happens where there is no such job or its final status would change.
@@ -114,7 +114,8 @@ impl Queue {
     pub fn remove(&mut self, uuids: &HashSet<JobId>) -> bool {
         let before = self.entries.len();
         Arc::make_mut(&mut self.entries).retain(|entry| !uuids.contains(&entry.uuid));
-        self.number();
+        Arc::make_mut(&mut self.places).clear();
+        self.number_from(0);
         self.entries.len() != before
     }
 
@@ -145,14 +146,11 @@ impl Queue {
         true
     }
 
-    fn number(&mut self) {
-        self.places = Arc::new(
-            self.entries
-                .iter()
-                .enumerate()
-                .map(|(place, entry)| (entry.uuid, place))
-                .collect(),
-        );
+    /// Notes anew where the entries stand, from this place on.
+    fn number_from(&mut self, first: usize) {
+        let places = Arc::make_mut(&mut self.places);
+        let entries = self.entries.iter().enumerate().skip(first);
+        places.extend(entries.map(|(place, entry)| (entry.uuid, place)));
     }
 }
 

@@ -22,12 +22,16 @@ pub fn plan_retention(queue: &Queue, now: Date, keep: TimeDelta) -> Vec<JobId> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClockJump {
     /// It stands before a job that was already submitted.
-    #[error("the clock says {now}, but the newest job was submitted at {newest}")]
+    #[error(
+        "the clock says {now}, but job {} was submitted at {}; set the clock, or correct the job's request_date in \
+         status.json",
+        newest.0, newest.1
+    )]
     Back {
         /// What the clock says.
         now: Date,
-        /// When the newest job was submitted.
-        newest: Date,
+        /// The newest job, and when it was submitted.
+        newest: (JobId, Date),
     },
     /// It ran ahead since the last look.
     #[error(
@@ -46,13 +50,31 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// A daily run may come late by this much before it means anything.
 const LATENESS: TimeDelta = TimeDelta::hours(1);
 
+/// The job that was submitted last, as far as its entry can be believed: its id bears the moment when it was made
+/// (RFC 9562, version 7), and a date that was written by hand does not count beyond that. Ids of other versions, which
+/// are no API server's, do not count at all.
+pub fn newest(queue: &Queue) -> Option<(JobId, Date)> {
+    let dates = queue.iter().filter_map(|entry| {
+        let ahead = entry.request_date.unix_millis() - entry.uuid.made_at_millis()?;
+        let believed = entry
+            .request_date
+            .plus(-TimeDelta::milliseconds(ahead.max(0)));
+        Some((entry.uuid, believed))
+    });
+    dates.max_by_key(|(_, date)| *date)
+}
+
 /// Whether `now` may be believed, given what the clock said at the last look and when the newest job came.
 ///
 /// # Errors
 /// Where the clock jumped. After a jump ahead the caller notes `now` as the last look: a clock that stays there is
 /// believed the next day.
-pub fn check_clock(now: Date, last: Option<Date>, newest: Option<Date>) -> Result<(), ClockJump> {
-    if let Some(newest) = newest.filter(|newest| newest.since(now) > SKEW) {
+pub fn check_clock(
+    now: Date,
+    last: Option<Date>,
+    newest: Option<(JobId, Date)>,
+) -> Result<(), ClockJump> {
+    if let Some(newest) = newest.filter(|(_, date)| date.since(now) > SKEW) {
         return Err(ClockJump::Back { now, newest });
     }
     match last.filter(|last| now.since(*last) > TimeDelta::days(1) + LATENESS) {
@@ -102,14 +124,39 @@ mod tests {
         }
     }
 
+    fn job(hour: i64) -> JobId {
+        JobId::new(date(hour), [0; 10])
+    }
+
+    #[test]
+    fn a_date_that_was_written_by_hand_does_not_stop_retention() {
+        let entry = |uuid: JobId, submitted: Date| {
+            Arc::new(Entry::pending(uuid, "soc".parse().unwrap(), submitted))
+        };
+        let strange = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
+        let far = date(24 * 365 * 1000);
+        let queue = Queue::new([
+            entry(job(1), far),
+            entry(strange, far),
+            entry(job(2), date(0)),
+        ])
+        .0;
+        assert_eq!(newest(&queue), Some((job(1), date(1))));
+        assert_eq!(newest(&Queue::default()), None);
+    }
+
     #[test]
     fn a_clock_that_went_back_stops_retention() {
         assert!(matches!(
-            check_clock(date(0), None, Some(date(1))),
+            check_clock(date(0), None, Some((job(1), date(1)))),
             Err(ClockJump::Back { .. })
         ));
         assert_eq!(
-            check_clock(date(0), None, Some(date(0).plus(TimeDelta::minutes(4)))),
+            check_clock(
+                date(0),
+                None,
+                Some((job(0), date(0).plus(TimeDelta::minutes(4))))
+            ),
             Ok(())
         );
     }

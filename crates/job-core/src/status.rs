@@ -10,7 +10,7 @@ use crate::ids::Token;
 /// The word for where a job stands; in files, HTTP and on pages the same.
 ///
 /// `pending` → `processing` → `done`, `failed` or `canceled`; the last three are final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It waits for a worker.
@@ -142,7 +142,24 @@ impl State {
             _ => None,
         }
     }
+
+    /// The same, as far as it stands in the index: a long message of a failure is cut.
+    pub fn in_brief(self) -> Self {
+        match self {
+            State::Failed {
+                finished,
+                failure: Some(failure),
+            } => State::Failed {
+                finished,
+                failure: Some(failure.in_brief()),
+            },
+            state => state,
+        }
+    }
 }
+
+/// So many characters of a failure's message stand in the index.
+const BRIEF: usize = 300;
 
 /// Why a job failed, for people (`message`) and programs (`reason`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,6 +181,15 @@ impl Failure {
             message: message.into(),
             exit_code: None,
         }
+    }
+
+    /// The same with no more than the beginning of its message.
+    fn in_brief(mut self) -> Self {
+        if let Some((end, _)) = self.message.char_indices().nth(BRIEF) {
+            self.message.truncate(end);
+            self.message.push('…');
+        }
+        self
     }
 
     /// The same with the script's exit code.
@@ -197,11 +223,11 @@ pub enum FailureReason {
     SpawnError,
     /// Its workers died as often as its API allows.
     WorkerLost,
-    /// Its request file is gone or unreadable.
+    /// Its request file is gone.
     RequestMissing,
     /// It was `done`, and its result is gone.
     ResultMissing,
-    /// Its request does not fit the API that would run it.
+    /// Its request file was changed, and is no request of this job any more.
     InvalidRequest,
     /// No worker has offered its API for seven days.
     ApiGone,

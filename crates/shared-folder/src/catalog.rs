@@ -80,7 +80,7 @@ impl SharedFolder {
     /// Where the file cannot be replaced.
     pub fn publish_catalog(&self, name: &str, catalog: &CatalogFile) -> Result<(), FolderError> {
         let text = serde_json::to_vec(catalog).expect("a catalog always serializes");
-        self.dirs.catalog.replace(&format!("{name}.json"), &text)
+        self.with_reserve(|| self.dirs.catalog.replace(&format!("{name}.json"), &text))
     }
 
     /// Whether the worker called `name` has a catalog here; somebody may have cleared it away.

@@ -14,6 +14,7 @@ use crate::finish::{Measured, hex};
 use crate::folder::SharedFolder;
 use crate::guard::Guard;
 use crate::random;
+use crate::view::REQUEST_FRAME;
 
 /// A job that may be run and finished by whoever holds this, as long as its token stands in the index.
 #[derive(Debug, Clone)]
@@ -100,7 +101,7 @@ enum Taken {
     Job(Box<ClaimedJob>),
     /// Its request cannot be read: the job has failed.
     Unreadable(Option<Lease>, Failure),
-    /// It has ended by its facts, is to end, or waits to be tried again.
+    /// It has ended by its facts, is to end, waits to be tried again, or cannot be read by this worker.
     NotNow,
 }
 
@@ -123,22 +124,28 @@ impl Guard<'_> {
         {
             return Ok(Taken::NotNow);
         }
-        let unreadable = |message: String| Failure::new(FailureReason::RequestMissing, message);
+        let unreadable = |before, message: String| {
+            Taken::Unreadable(before, Failure::new(FailureReason::InvalidRequest, message))
+        };
         let bytes = match folder
             .dirs
             .request
-            .read(&file, folder.options.request_limit + (64 << 10))
+            .read(&file, folder.options.request_limit + REQUEST_FRAME)
         {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
-                return Ok(Taken::Unreadable(
-                    before,
-                    unreadable("its request file is no longer in the folder".into()),
-                ));
+                let message = "its request file is no longer in the folder";
+                let failure = Failure::new(FailureReason::RequestMissing, message);
+                return Ok(Taken::Unreadable(before, failure));
+            }
+            // The file may be as it should: these are the worker's rights or the volume's trouble.
+            Err(error) if !error.is_of_the_file() => {
+                tracing::error!(job.id = %uuid, error = %error, reason = root_cause(&error), "a request cannot be read here");
+                return Ok(Taken::NotNow);
             }
             Err(error) => {
                 let message = format!("its request file cannot be read: {}", root_cause(&error));
-                return Ok(Taken::Unreadable(before, unreadable(message)));
+                return Ok(unreadable(before, message));
             }
         };
         let request: Request = match serde_json::from_slice(&bytes) {
@@ -146,9 +153,16 @@ impl Guard<'_> {
             Err(error) => {
                 let message =
                     format!("its request file was changed and is no request any more: {error}");
-                return Ok(Taken::Unreadable(before, unreadable(message)));
+                return Ok(unreadable(before, message));
             }
         };
+        if request.uuid != uuid || request.api != entry.api {
+            let message = format!(
+                "its request file is that of job {} for {}, and the index says {}",
+                request.uuid, request.api, entry.api
+            );
+            return Ok(unreadable(before, message));
+        }
         let token = random::token();
         let lease = Lease::next(before, worker.clone(), pid, token, self.now);
         let text = serde_json::to_vec(&lease).expect("a lease always serializes");

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+use job_core::date::Date;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
@@ -134,6 +136,16 @@ impl Dir {
         }
     }
 
+    /// When a plain file was last written to, by this volume's clock; nothing where there is none.
+    pub(crate) fn modified(&self, name: &str) -> Result<Option<Date>, FolderError> {
+        let Some(file) = self.open_file(name).ok().flatten() else {
+            return Ok(None);
+        };
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        let modified = DateTime::<Utc>::from(modified.because("look at", &self.at(name))?);
+        Ok(Some(Date::new(modified.fixed_offset())))
+    }
+
     /// The names in it, without `.` and `..`; names that are no UTF-8 are nobody's here.
     pub(crate) fn names(&self) -> Result<Vec<String>, FolderError> {
         let entries = rustix::fs::Dir::read_from(&self.fd).because("list", &self.path)?;
@@ -228,6 +240,17 @@ impl Dir {
         }
     }
 
+    /// Removes a name and, where it is a folder, all that is in it; returns whether it was there.
+    pub(crate) fn remove_whole(&self, name: &str) -> Result<bool, FolderError> {
+        let path = self.at(name);
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(&path)
+                .because("remove", &path)
+                .map(|()| true),
+            _ => self.remove(name),
+        }
+    }
+
     /// Moves a name out of this folder into another, without replacing.
     pub(crate) fn move_to(
         &self,
@@ -236,6 +259,18 @@ impl Dir {
         new: &str,
     ) -> Result<Published, FolderError> {
         rename_without_replacing(&self.fd, name, &other.fd, new).because("move", &self.at(name))
+    }
+
+    /// Takes away from everybody the right to write to a file; whether that is ours to do.
+    pub(crate) fn seal(&self, name: &str) -> Result<bool, FolderError> {
+        let Some(file) = self.open_file(name)? else {
+            return Ok(false);
+        };
+        match rustix::fs::fchmod(&file, Kind::Fact.mode()) {
+            Ok(()) => Ok(true),
+            Err(Errno::PERM) => Ok(false),
+            Err(error) => Err(error).because("set mode of", &self.at(name)),
+        }
     }
 
     /// Makes the names in it durable.

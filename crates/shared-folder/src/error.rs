@@ -61,6 +61,19 @@ pub enum FolderError {
 }
 
 impl FolderError {
+    /// Whether a file is not what it should be: a link, a folder, a pipe, or too large. Other trouble may be the rights
+    /// of this process, or pass by itself.
+    pub(crate) fn is_of_the_file(&self) -> bool {
+        let FolderError::Io { source, .. } = self else {
+            return false;
+        };
+        source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+            || matches!(
+                source.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge
+            )
+    }
+
     /// Whether the disk has no room, as the guard or the kernel sees it.
     pub fn is_disk_full(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use job_core::catalog::Limits;
 use job_core::date::Date;
 use job_core::entry::Entry;
-use job_core::files::{Digests, Progress, Receipt};
+use job_core::files::{Containment, Digests, Progress, Receipt};
 use job_core::ids::JobId;
 use job_core::lease::{Lease, RunEnd};
 use job_core::liveness::Run;
@@ -21,7 +21,8 @@ use crate::dir::{Dir, Kind, Published, Temporary};
 use crate::error::{Because, FolderError};
 use crate::folder::SharedFolder;
 use crate::guard::Guard;
-use crate::recover::{Observer, settle_job};
+use crate::observer::Observer;
+use crate::recover::settle_job;
 
 /// What was measured of a run, for its receipt.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,8 @@ pub struct Measured {
     pub max_memory: Option<u64>,
     /// The script's exit code, where it exited by itself.
     pub exit_code: Option<i32>,
+    /// What held its script, where that was started.
+    pub containment: Option<Containment>,
     /// SHA-256 digests of request, app and response.
     pub sha256: Digests,
 }
@@ -85,6 +88,10 @@ impl SharedFolder {
             let file = format!("{}.json", job.uuid);
             let mut mine = response.publish(&file)?;
             while let Some(response) = mine {
+                if self.has_response(&file, &digest) {
+                    // This very run's: only what comes behind it failed the last time.
+                    break;
+                }
                 // A response without a receipt, while the job is ours: a third party's, or half of something.
                 settle_job(&mut guard, job.uuid, &Observer::nobody())?;
                 if guard
@@ -110,10 +117,16 @@ impl SharedFolder {
                 },
                 &measured,
             )?;
-            guard.commit()?;
             self.tidy(job.uuid);
+            guard.commit()?;
             Ok(Ended::Published)
         })
+    }
+
+    /// Whether the response of this name has this digest.
+    fn has_response(&self, file: &str, digest: &str) -> bool {
+        let response = self.dirs.response.open_file(file).ok().flatten();
+        response.is_some_and(|response| digest_of(&response).is_ok_and(|other| other == digest))
     }
 
     /// Ends the job without a result: it has failed for this reason.
@@ -173,8 +186,8 @@ impl SharedFolder {
                 return Ok(ended);
             };
             guard.end(&entry, Some(&job.lease), state.clone(), measured)?;
-            guard.commit()?;
             self.tidy(job.uuid);
+            guard.commit()?;
             Ok(Ended::Published)
         })
     }
@@ -252,6 +265,8 @@ impl SharedFolder {
     /// # Errors
     /// As for [`SharedFolder::finish_done`]: then nothing was promised.
     pub fn cancel(&self, uuid: JobId, now: Date) -> Result<Cancel, FolderError> {
+        // Where the receipt was published and only the commit failed, the second try finds the job canceled by this wish.
+        let mut canceled_here = false;
         self.with_reserve(|| {
             let mut guard = self.lock(now)?;
             settle_job(&mut guard, uuid, &Observer::nobody())?;
@@ -266,8 +281,9 @@ impl SharedFolder {
                         finished: Some(now),
                     };
                     guard.end(&entry, lease.as_ref(), state, &Measured::default())?;
-                    guard.commit()?;
+                    canceled_here = true;
                     self.tidy(uuid);
+                    guard.commit()?;
                     Ok(Cancel::Canceled)
                 }
                 State::Processing { .. } => {
@@ -275,12 +291,14 @@ impl SharedFolder {
                     self.dirs.cancel.sync()?;
                     Ok(Cancel::Requested)
                 }
+                State::Canceled { .. } if canceled_here => Ok(Cancel::Canceled),
                 ended => Ok(Cancel::AlreadyFinal(ended.status())),
             }
         })
     }
 
-    /// Removes what a job needs no longer once it is final. What cannot be removed now goes with retention.
+    /// Removes what a job needs no longer once its receipt is durable; still under the lock, so that nobody who holds it
+    /// finds leftovers. What cannot be removed now goes with retention.
     pub(crate) fn tidy(&self, uuid: JobId) {
         let file = format!("{uuid}.json");
         let _ = self.dirs.lease.remove(&file);
@@ -381,7 +399,10 @@ pub(crate) fn receipt(
     measured: &Measured,
     now: Date,
 ) -> Receipt {
-    let plain = Receipt::without_run(entry, state, now);
+    let plain = Receipt {
+        sha256: measured.sha256.clone(),
+        ..Receipt::without_run(entry, state, now)
+    };
     let Some(lease) = lease else { return plain };
     let outcome = plain
         .failure
@@ -395,7 +416,7 @@ pub(crate) fn receipt(
         run_ms: measured.run_ms,
         max_memory: measured.max_memory,
         exit_code: measured.exit_code,
-        sha256: measured.sha256.clone(),
+        containment: measured.containment.clone(),
         ..plain
     }
 }
@@ -419,6 +440,17 @@ fn copy_and_sync<'a>(from: &Path, to: &'a Dir) -> Result<(Temporary<'a>, String)
     }
     temporary.sync()?;
     Ok((temporary, hex(&digest.finalize())))
+}
+
+/// The SHA-256 of a file's content, as hexadecimal digits.
+pub(crate) fn digest_of(mut file: &std::fs::File) -> std::io::Result<String> {
+    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&digest.finalize())),
+            read => digest.update(&block[..read]),
+        }
+    }
 }
 
 /// Bytes as hexadecimal digits.

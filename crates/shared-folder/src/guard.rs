@@ -10,10 +10,12 @@ use job_core::queue::Queue;
 
 use crate::dir::Kind;
 use crate::error::{Because, FolderError};
-use crate::folder::{Generation, SharedFolder, Stamp, read_all};
-use crate::index::{Damage, Document, INDEX, PREVIOUS, Parsed};
+use crate::folder::SharedFolder;
+use crate::index::{Damage, Document, INDEX, PREVIOUS, Parsed, SIZE_LIMIT};
 use crate::lock::Held;
 use crate::recover;
+use crate::snapshot::{Generation, Stamp, read_all};
+use crate::view::LEASE_LIMIT;
 
 /// The locked index. Changes take effect with [`Guard::commit`]; dropped without it, they never were.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct Guard<'a> {
     after: Option<Document>,
     /// Whether the index on the disk is worth being kept as the last good generation.
     keep_previous: bool,
+    /// Whether it was changed because of facts whose folders are to be synced before it takes effect.
+    pub(crate) sync_facts: bool,
     held: Held<'a>,
 }
 
@@ -43,6 +47,7 @@ impl<'a> Guard<'a> {
             before: Document::default(),
             after: None,
             keep_previous: true,
+            sync_facts: false,
             held,
         };
         match guard.load()? {
@@ -82,7 +87,20 @@ impl<'a> Guard<'a> {
             return Ok(());
         };
         let request = &self.folder.dirs.request;
-        let temporary = request.write(Kind::Record, after.to_text().as_bytes())?;
+        if std::mem::take(&mut self.sync_facts) {
+            self.folder.dirs.receipt.sync()?;
+            self.folder.dirs.response.sync()?;
+            request.sync()?;
+        }
+        let text = after.to_text();
+        if text.len() as u64 > SIZE_LIMIT {
+            let large = std::io::Error::new(
+                std::io::ErrorKind::FileTooLarge,
+                "an index has at most 64 MiB: somebody's own members make its entries large",
+            );
+            return Err(large).because("write", &request.at(INDEX));
+        }
+        let temporary = request.write(Kind::Record, text.as_bytes())?;
         if self.folder.sync_index {
             temporary.sync()?;
         }
@@ -114,7 +132,7 @@ impl<'a> Guard<'a> {
         if !dir.has(&name)? {
             return Ok(None);
         }
-        let bytes = dir.read(&name, 1 << 20).ok().flatten();
+        let bytes = dir.read(&name, LEASE_LIMIT).ok().flatten();
         let lease = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if lease.is_none() {
             self.folder
@@ -187,11 +205,7 @@ impl<'a> Guard<'a> {
 
     /// The last good generation, or an empty one: the facts fill it up.
     fn previous(&self) -> Document {
-        let text = self
-            .folder
-            .dirs
-            .request
-            .read(PREVIOUS, crate::index::SIZE_LIMIT);
+        let text = self.folder.dirs.request.read(PREVIOUS, SIZE_LIMIT);
         let parsed = text
             .ok()
             .flatten()

@@ -15,6 +15,9 @@ use crate::error::{Because, FolderError};
 use crate::folder::SharedFolder;
 use crate::lock::try_lock;
 
+/// Largest beat in bytes: one that tells of many jobs.
+const BEAT_LIMIT: u64 = 8 << 20;
+
 /// A worker that shows that it lives.
 #[derive(Debug)]
 pub struct Presence {
@@ -28,15 +31,16 @@ impl Presence {
     /// Announces a worker; its first beat is to follow before it claims anything.
     ///
     /// # Errors
-    /// Where its lock cannot be taken: another process uses its name.
+    /// Where its lock can be neither made nor taken: another process announced this very id, which is new at each
+    /// start.
     pub fn announce(folder: Arc<SharedFolder>, worker: WorkerId) -> Result<Self, FolderError> {
         let name = lock_name(&worker);
-        let lock = folder.dirs.workers.touch(&name, Kind::Record)?;
+        let lock = folder.with_reserve(|| folder.dirs.workers.touch(&name, Kind::Record))?;
         let path = folder.dirs.workers.at(&name);
         if !try_lock(&lock).because("lock", &path)? {
             return Err(FolderError::Unsuitable {
                 path,
-                reason: "another worker of this name is running".into(),
+                reason: "another process runs as this worker".into(),
             });
         }
         Ok(Presence {
@@ -52,10 +56,9 @@ impl Presence {
     /// Where its file cannot be replaced. A worker that cannot beat for as long as its lease must end its runs.
     pub fn beat(&self, heartbeat: &Heartbeat) -> Result<(), FolderError> {
         let text = serde_json::to_vec(heartbeat).expect("a heartbeat always serializes");
-        self.folder
-            .dirs
-            .workers
-            .replace(&format!("{}.json", self.worker), &text)
+        let (folder, name) = (&self.folder, format!("{}.json", self.worker));
+        // A worker that falls silent has to end its runs.
+        folder.with_reserve(|| folder.dirs.workers.replace(&name, &text))
     }
 
     /// The worker is shut down as planned and is no longer to be waited for.
@@ -78,7 +81,7 @@ impl SharedFolder {
         names.sort_unstable();
         Ok(names
             .iter()
-            .filter_map(|name| self.record(&self.dirs.workers, name, 8 << 20))
+            .filter_map(|name| self.record(&self.dirs.workers, name, BEAT_LIMIT))
             .collect())
     }
 }

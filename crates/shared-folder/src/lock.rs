@@ -75,6 +75,24 @@ impl QueueLock {
         Ok(held)
     }
 
+    /// Keeps writers out, for a reader that must not see anything half-way; until what is returned is dropped.
+    pub(crate) fn share(&self, request: &Dir, patience: Duration) -> Result<File, FolderError> {
+        // A descriptor of its own: the lock of this process's other one must stay as it is.
+        let file = request.touch(LOCK, Kind::Record)?;
+        let mut wait = Wait::new(patience);
+        loop {
+            match FileExt::try_lock_shared(&file) {
+                Ok(()) => return Ok(file),
+                Err(error)
+                    if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() =>
+                {
+                    wait.pause(|| self.busy(patience, &self.path))?;
+                }
+                Err(error) => return Err(error).because("lock", &self.path),
+            }
+        }
+    }
+
     fn lock_index(
         &self,
         request: &Dir,

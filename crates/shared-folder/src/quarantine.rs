@@ -1,13 +1,104 @@
 //! What cannot be used is put aside with its reason, never thrown away.
 
-use job_core::date::Date;
+use std::fs::File;
 
-use crate::dir::{Dir, Kind, Published};
+use job_core::date::Date;
+use serde::Serialize;
+
+use crate::dir::{Dir, Kind, Published, TEMPORARY};
 use crate::error::FolderError;
 use crate::folder::SharedFolder;
 use crate::random;
 
+/// What stands beside a thing that was put aside, to say why.
+const REASON: &str = ".reason";
+/// Longest reason that is read, in bytes.
+const REASON_LIMIT: u64 = 64 << 10;
+
+/// A thing that was put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// Its name beneath `quarantine/`: `late/…` for a result that came too late.
+    pub name: String,
+    /// When it was put aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// Its size in bytes, where it is a plain file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Why, where that was noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 impl SharedFolder {
+    /// What was put aside and is still kept, the oldest first.
+    ///
+    /// # Errors
+    /// Where the quarantine cannot be listed.
+    pub fn quarantined(&self) -> Result<Vec<Quarantined>, FolderError> {
+        let mut things = Vec::new();
+        for (dir, prefix) in [(&self.dirs.quarantine, ""), (&self.dirs.late, "late/")] {
+            for name in dir.names()? {
+                let is_mine = !name.ends_with(REASON) && !name.starts_with(TEMPORARY);
+                if !is_mine || (prefix.is_empty() && name == "late") {
+                    continue;
+                }
+                let file = dir.open_file(&name).ok().flatten();
+                let size = file.and_then(|file| Some(file.metadata().ok()?.len()));
+                let reason = dir.read(&format!("{name}{REASON}"), REASON_LIMIT);
+                let reason = reason
+                    .ok()
+                    .flatten()
+                    .map(|reason| String::from_utf8_lossy(&reason).trim_end().to_owned());
+                // Renaming keeps a file's date; that of its reason tells when it was put aside.
+                let date = dir.modified(&format!("{name}{REASON}"))?;
+                things.push(Quarantined {
+                    name: format!("{prefix}{name}"),
+                    date,
+                    size,
+                    reason,
+                });
+            }
+        }
+        things.sort_by(|a, b| (a.date, &a.name).cmp(&(b.date, &b.name)));
+        Ok(things)
+    }
+
+    /// One thing of the quarantine, to be read from; nothing where there is none of this name.
+    ///
+    /// # Errors
+    /// Where it is no plain file.
+    pub fn open_quarantined(&self, name: &str) -> Result<Option<File>, FolderError> {
+        match self.place_in_quarantine(name) {
+            Some((dir, name)) => dir.open_file(name),
+            None => Ok(None),
+        }
+    }
+
+    /// Throws one thing of the quarantine away, with its reason; whether it was there.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub fn drop_quarantined(&self, name: &str) -> Result<bool, FolderError> {
+        let Some((dir, name)) = self.place_in_quarantine(name) else {
+            return Ok(false);
+        };
+        let was_there = dir.remove_whole(name)?;
+        dir.remove(&format!("{name}{REASON}"))?;
+        Ok(was_there)
+    }
+
+    fn place_in_quarantine<'a>(&self, name: &'a str) -> Option<(&Dir, &'a str)> {
+        let (dir, name) = match name.strip_prefix("late/") {
+            Some(name) => (&self.dirs.late, name),
+            None => (&self.dirs.quarantine, name),
+        };
+        let plain =
+            !name.is_empty() && !name.contains('/') && !name.starts_with('.') && name != "late";
+        plain.then_some((dir, name))
+    }
+
     /// Moves a file, whatever it is, to `quarantine/`, with the reason beside it.
     pub(crate) fn put_aside(
         &self,
@@ -56,6 +147,6 @@ impl SharedFolder {
         reason: &str,
     ) -> Result<(), FolderError> {
         dir.write(Kind::Record, format!("{reason}\n").as_bytes())?
-            .replace(&format!("{place}.reason"))
+            .replace(&format!("{place}{REASON}"))
     }
 }

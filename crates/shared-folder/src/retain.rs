@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use job_core::date::Date;
 use job_core::ids::JobId;
-use job_core::retention::{ClockJump, check_clock, plan_retention};
+use job_core::retention::{ClockJump, check_clock, newest, plan_retention};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Because, FolderError};
@@ -13,8 +13,12 @@ use crate::guard::Guard;
 
 /// Jobs that are removed in one go before others may have the lock.
 const BATCH: usize = 200;
+/// How long what was put aside is kept.
+const KEEP_QUARANTINE: chrono::TimeDelta = chrono::TimeDelta::days(30);
 /// What the clock said at the last look, in the folder's root.
 const LAST: &str = ".retention.json";
+/// Largest such note in bytes.
+const LAST_LIMIT: u64 = 1 << 10;
 
 /// Why retention did not run.
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +42,15 @@ struct Last {
 /// Where the clock jumped, or the folder is in trouble.
 pub fn retain(folder: &SharedFolder, now: Date) -> Result<usize, RetentionError> {
     let queue = folder.queue()?;
-    let last: Option<Last> = folder.document(&folder.dirs.root, LAST, 1 << 10)?;
-    let newest = queue.iter().map(|entry| entry.request_date).max();
-    let checked = check_clock(now, last.map(|last| last.last_date), newest);
+    let last: Option<Last> = folder.document(&folder.dirs.root, LAST, LAST_LIMIT)?;
+    let checked = check_clock(now, last.map(|last| last.last_date), newest(&queue));
     if !matches!(checked, Err(ClockJump::Back { .. })) {
         let text = serde_json::to_vec(&Last { last_date: now }).expect("a date always serializes");
         folder.dirs.root.replace(LAST, &text)?;
     }
     checked?;
     let expired = plan_retention(&queue, now, folder.options.keep);
+    let mut removed = 0;
     for batch in expired.chunks(BATCH) {
         let mut guard = folder.lock(now)?;
         // Only what is final under the lock as well.
@@ -57,9 +61,10 @@ pub fn retain(folder: &SharedFolder, now: Date) -> Result<usize, RetentionError>
             .collect();
         delete(&mut guard, &still)?;
         guard.commit()?;
+        removed += still.len();
     }
     remove_old_quarantine(folder, now)?;
-    Ok(expired.len())
+    Ok(removed)
 }
 
 impl Guard<'_> {
@@ -107,20 +112,14 @@ pub(crate) fn remove_traces(folder: &SharedFolder, uuid: JobId) -> Result<(), Fo
     Ok(())
 }
 
-/// What was put aside is kept for thirty days.
+/// Removes what was put aside long ago.
 fn remove_old_quarantine(folder: &SharedFolder, now: Date) -> Result<(), FolderError> {
     for dir in [&folder.dirs.quarantine, &folder.dirs.late] {
         for name in dir.names()? {
-            let Some(file) = dir.open_file(&name).ok().flatten() else {
-                continue;
-            };
-            let modified = file
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .because("look at", &dir.at(&name))?;
-            let modified =
-                Date::new(chrono::DateTime::<chrono::Utc>::from(modified).fixed_offset());
-            if now.since(modified) > chrono::TimeDelta::days(30) {
+            if dir
+                .modified(&name)?
+                .is_some_and(|modified| now.since(modified) > KEEP_QUARANTINE)
+            {
                 dir.remove(&name)?;
             }
         }

@@ -12,13 +12,16 @@ use crate::lock::space;
 const RESERVE: &str = ".reserve";
 /// Its size in bytes: room for the receipts, the index and small results of the jobs that are under way.
 const RESERVE_SIZE: usize = 8 << 20;
+/// Least and most that is kept free for results and clean-up, in bytes.
+const LEAST_KEPT: u64 = 256 << 20;
+const MOST_KEPT: u64 = 10 << 30;
 
 impl SharedFolder {
     /// Refuses where less is free than is kept for results and clean-up: 5 % of the volume, at least 256 MiB and at
     /// most 10 GiB.
     pub(crate) fn check_space(&self) -> Result<(), FolderError> {
         let (free, total) = space(&self.root).because("look at the volume of", &self.root)?;
-        let due = (total / 20).clamp(256 << 20, 10 << 30);
+        let due = (total / 20).clamp(LEAST_KEPT, MOST_KEPT);
         if free < due {
             Err(FolderError::DiskFull {
                 path: self.root.clone(),
@@ -51,14 +54,14 @@ impl SharedFolder {
         reserve.replace(RESERVE)
     }
 
-    /// Does something that ends a job; where the disk is full, gives up the reserve and does it once more.
+    /// Does something that ends jobs or lets them end; where the disk is full, gives up the reserve and does it once more.
     pub(crate) fn with_reserve<T>(
         &self,
         mut step: impl FnMut() -> Result<T, FolderError>,
     ) -> Result<T, FolderError> {
         match step() {
             Err(error) if error.is_disk_full() && self.dirs.root.remove(RESERVE)? => {
-                tracing::error!(folder = %self.root.display(), "the disk is full: the reserve was freed to end a job");
+                tracing::error!(folder = %self.root.display(), "the disk is full: the reserve was freed to bring jobs to their end; make room on this volume");
                 step()
             }
             outcome => outcome,

@@ -167,25 +167,14 @@ fn commit_until_closed(folder: &SharedFolder, receiver: &Receiver<Message>) {
             }
         }
         if !waiting.is_empty() || closed || due.is_some_and(|due| due <= Instant::now()) {
-            let result = commit(folder, &waiting, &retrieved);
-            if let Err(error) = &result {
-                tracing::warn!(jobs = waiting.len(), error = %error, "jobs could not be accepted");
-            }
-            if result.is_ok() || closed {
+            let committed = commit(folder, &waiting, &retrieved);
+            if committed.is_ok() || closed {
                 retrieved.clear();
                 due = None;
             } else if due.is_some() {
                 due = Some(Instant::now() + RETRIEVED_DELAY);
             }
-            for Waiting {
-                temporary, answer, ..
-            } in waiting
-            {
-                if result.is_err() {
-                    let _ = folder.dirs.request.remove(&temporary);
-                }
-                let _ = answer.send(result.clone());
-            }
+            answer(folder, waiting, committed);
         }
         if closed {
             return;
@@ -193,25 +182,48 @@ fn commit_until_closed(folder: &SharedFolder, receiver: &Receiver<Message>) {
     }
 }
 
-/// Publishes the requests and commits their entries; all of them or none.
+/// Tells those who wait: the first ones were accepted, the others found the queue full, or none was accepted.
+fn answer(folder: &SharedFolder, waiting: Vec<Waiting>, committed: Result<usize, Refused>) {
+    let limit = folder.options.queue_limit;
+    let (accepted, refused) = match committed {
+        Ok(accepted) => (accepted, FolderError::QueueFull { limit }.into()),
+        Err(refused) => (0, refused),
+    };
+    if accepted < waiting.len() {
+        tracing::warn!(jobs = waiting.len() - accepted, error = %refused, "jobs could not be accepted");
+    }
+    for (number, waiting) in waiting.into_iter().enumerate() {
+        let result = if number < accepted {
+            Ok(())
+        } else {
+            let _ = folder.dirs.request.remove(&waiting.temporary);
+            Err(refused.clone())
+        };
+        let _ = waiting.answer.send(result);
+    }
+}
+
+/// Publishes the requests and commits their entries; all of them or none, but for those that the queue has no room
+/// for. Returns how many were accepted: the first ones.
 fn commit(
     folder: &SharedFolder,
     waiting: &[Waiting],
     retrieved: &HashMap<JobId, Date>,
-) -> Result<(), Refused> {
+) -> Result<usize, Refused> {
     let Some(now) = waiting
         .first()
         .map(|first| first.request.request_date)
         .or(retrieved.values().next().copied())
     else {
-        return Ok(());
+        return Ok(0);
     };
     let dir = &folder.dirs.request;
     let mut guard = folder.lock(now)?;
-    let limit = folder.options.queue_limit;
-    if !waiting.is_empty() && guard.queue().len() + waiting.len() > limit {
-        return Err(FolderError::QueueFull { limit }.into());
-    }
+    let room = folder
+        .options
+        .queue_limit
+        .saturating_sub(guard.queue().len());
+    let waiting = &waiting[..waiting.len().min(room)];
     let mut published = Vec::with_capacity(waiting.len());
     let outcome = (|| {
         for Waiting {
@@ -259,5 +271,5 @@ fn commit(
         }
         return Err(error.into());
     }
-    Ok(())
+    Ok(waiting.len())
 }

@@ -12,8 +12,9 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::error::FolderError;
-use crate::folder::{SharedFolder, Stamp};
+use crate::folder::SharedFolder;
 use crate::index::INDEX;
+use crate::snapshot::Stamp;
 
 /// How changes are noticed between two ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

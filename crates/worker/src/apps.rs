@@ -13,6 +13,7 @@ use job_core::ids::ApiName;
 
 use crate::exec::{Ending, Report};
 use crate::service::{Worker, blocking};
+use crate::trouble::with_reasons;
 
 /// Between two looks at the apps folder. No file of it is opened unless something changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -129,7 +130,10 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
                 .folder
                 .publish_catalog(shared.catalog.as_str(), &offered.catalog())
             {
-                tracing::error!(error = %error, "the catalog cannot be published; it is tried again");
+                tracing::error!(
+                    error = with_reasons(&error),
+                    "the catalog cannot be published; it is tried again"
+                );
                 return None;
             }
             Some(offered)

@@ -1,26 +1,45 @@
 //! The folder of one run: what the script is given, and where it may leave things while it runs.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use app_folder::App;
-use job_core::files::{Progress, Request};
+use job_core::files::Request;
 use job_core::ids::JobId;
 use shared_folder::claim::ClaimedJob;
+use shared_folder::{FolderError, SharedFolder};
 
+use crate::config::Config;
 use crate::exec::Order;
+use crate::exec::containment::Containment;
+use crate::progress::ProgressTail;
+use crate::python::Interpreter;
+use crate::scratch::{self, make_private, make_way};
 use crate::service::{Worker, blocking};
+use crate::trouble::Trouble;
 
-/// Only so much of new progress is read at one look.
-const PROGRESS_BYTES: u64 = 64 << 10;
 /// What the script prints, in the run's folder.
 const PRINTED: &str = "stdout";
+/// Where it says how far it is, in the run's folder.
+const PROGRESS: &str = "progress";
+/// Its folder for temporary files, in the run's folder.
+const TMP: &str = "tmp";
+/// Where scripts find programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What must fit into scratch for runs to begin, in bytes: as much as any but the largest requests need.
+const REHEARSED_BYTES: usize = 1 << 20;
+
+/// This very program, also when its file was replaced by a newer one.
+const MYSELF: &str = "/proc/self/exe";
+/// Far more than a run takes that does nothing.
+const REHEARSAL_MS: u64 = 60_000;
+/// The same in bytes.
+const REHEARSAL_MEMORY: u64 = 1 << 30;
 
 /// One run's folder, on this host's own disk. Removed with [`Attempt::remove`]; what a killed process left goes with a
 /// sweep.
@@ -42,61 +61,68 @@ pub struct RunLimits {
     pub log: u64,
     /// Between SIGTERM and SIGKILL, in milliseconds.
     pub grace_ms: u64,
+    /// How many processes it may have.
+    pub processes: u32,
+    /// What it may hold in its folder, in bytes.
+    pub scratch: u64,
+    /// Where it may write besides.
+    pub writable: Vec<PathBuf>,
+    /// What is to hold it apart from the host.
+    pub containment: Containment,
 }
 
-/// Makes the folder for all runs' folders. What clients send passes through it, so it is this user's alone.
-///
-/// # Errors
-/// Where it cannot be made.
-pub fn make_scratch(folder: &Path) -> anyhow::Result<()> {
-    let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("make the scratch folder {}", folder.display()))
+impl RunLimits {
+    /// As the worker's settings say, and with what is to be had of the containment that they want.
+    pub fn of(config: &Config, containment: &Containment) -> Self {
+        RunLimits {
+            result: config.result_limit,
+            log: config.log_limit,
+            grace_ms: u64::try_from(config.grace.as_millis()).unwrap_or(u64::MAX),
+            processes: config.processes,
+            scratch: config.scratch_limit,
+            writable: config.writable.clone(),
+            containment: containment.clone(),
+        }
+    }
 }
 
 impl Attempt {
-    /// Makes the folder of a claimed job's run; returns it with the file of the supervisor's order.
-    pub(crate) async fn prepare(
-        worker: &std::sync::Arc<Worker>,
-        job: &std::sync::Arc<ClaimedJob>,
+    /// Makes the folder of a claimed job's run; returns it with the file of the supervisor's order. Blocks.
+    ///
+    /// # Errors
+    /// The job's trouble where its log has no place, else this worker's.
+    pub(crate) fn prepare(
+        worker: &Worker,
+        job: &ClaimedJob,
         app: &App,
-    ) -> anyhow::Result<(Self, PathBuf)> {
-        let (worker, job, app) = (worker.clone(), job.clone(), app.clone());
-        blocking(move || {
-            let attempt = Attempt::make(&worker.config.scratch_dir, job.uuid, job.lease.attempt)?;
-            let limits = RunLimits {
-                result: worker.config.result_limit,
-                log: worker.config.log_limit,
-                grace_ms: u64::try_from(worker.config.grace.as_millis()).unwrap_or(u64::MAX),
-            };
-            let log = worker.folder.log_file(job.uuid)?;
-            let log = std::path::absolute(&log).with_context(|| format!("{}", log.display()))?;
-            let order = attempt.order(
-                &app,
-                &worker.python.path,
-                &job.request,
-                job.lease.attempt,
-                &limits,
-                &log,
-            )?;
-            Ok((attempt, order))
-        })
-        .await?
+    ) -> Result<(Self, PathBuf), Trouble> {
+        let log = log_file(&worker.folder, job.uuid)?;
+        let number = job.lease.attempt;
+        let (config, containment) = (&worker.config, worker.contained().wanted);
+        scratch::make(&config.scratch_dir, &containment)?;
+        let attempt = Attempt::make(&config.scratch_dir, job.uuid, number)?;
+        let (python, limits) = (&worker.python.path, RunLimits::of(config, &containment));
+        let order = attempt.order(app, python, &job.request, number, &limits, &log);
+        match order {
+            Ok(order) => Ok((attempt, order)),
+            Err(trouble) => {
+                attempt.clear();
+                Err(trouble)
+            }
+        }
     }
 
     /// Makes the folder of a run.
     ///
     /// # Errors
     /// Where it cannot be made.
-    pub fn make(scratch: &Path, uuid: JobId, attempt: u32) -> anyhow::Result<Self> {
+    pub fn make(scratch: &Path, uuid: JobId, attempt: u32) -> Result<Self, Trouble> {
         let name = format!("{uuid}-{attempt}");
         let (folder, unlocked) = (scratch.join(&name), scratch.join(format!(".{name}")));
-        for left in [&folder, &unlocked] {
-            // Left by a worker that was killed in this very run.
-            let _ = std::fs::remove_dir_all(left);
-        }
-        let make = || -> std::io::Result<Attempt> {
-            std::fs::create_dir_all(unlocked.join("tmp"))?;
+        make_way(&folder);
+        make_way(&unlocked);
+        let make = || -> io::Result<Attempt> {
+            make_private(&unlocked.join(TMP))?;
             let lock = File::open(&unlocked)?;
             // A disk without locks is cleared away by nobody, which is its only loss.
             let _ = lock.try_lock();
@@ -111,7 +137,22 @@ impl Attempt {
                 _lock: Arc::new(lock),
             })
         };
-        make().with_context(|| format!("make folder {}", folder.display()))
+        let made = make().with_context(|| format!("make folder {}", folder.display()));
+        if made.is_err() {
+            make_way(&unlocked);
+        }
+        Ok(made?)
+    }
+
+    /// Whether a run could begin: makes its folder with a file of some size, as nobody's job, and removes it. Blocks.
+    ///
+    /// # Errors
+    /// Where none could.
+    pub(crate) fn rehearse(scratch: &Path, nobody: JobId) -> Result<(), Trouble> {
+        let attempt = Attempt::make(scratch, nobody, 0)?;
+        let written = attempt.write("rehearsal", &vec![0; REHEARSED_BYTES]);
+        attempt.clear();
+        written.map(drop)
     }
 
     /// Writes what the script is given, and the order for its supervisor, whose file is returned.
@@ -126,22 +167,88 @@ impl Attempt {
         attempt: u32,
         limits: &RunLimits,
         log: &Path,
-    ) -> anyhow::Result<PathBuf> {
-        let write = |name: &str, text: &[u8]| -> anyhow::Result<PathBuf> {
-            let path = self.folder.join(name);
-            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-            Ok(path)
+    ) -> Result<PathBuf, Trouble> {
+        let copy = serde_json::to_vec(request).expect("a request always serializes");
+        let copy = self.write("request.json", &copy)?;
+        let stdin = self.write("stdin.json", request.params.get().as_bytes())?;
+        let progress = self.write(PROGRESS, b"")?;
+        self.write_order(&Order {
+            program: app.python.clone().unwrap_or_else(|| python.to_owned()),
+            args: vec![text(&app.main()), text(&copy)],
+            needs: vec![app.main()],
+            working_dir: app.folder.clone(),
+            environment: self.environment(app, request, attempt, &progress),
+            stdin,
+            log: log.to_owned(),
+            timeout_ms: app.api.limits.timeout_s.saturating_mul(1000),
+            memory: app.api.limits.memory,
+            ..self.bare_order(limits)
+        })
+    }
+
+    /// Writes the order for a run that does nothing, as scripts are run; `needs` is what its user is to reach.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub(crate) fn rehearsal(
+        &self,
+        python: &Interpreter,
+        needs: Vec<PathBuf>,
+        limits: &RunLimits,
+    ) -> Result<PathBuf, Trouble> {
+        let (program, args) = match python.version {
+            Some(_) => (python.path.clone(), ["-I", "-S", "-c", "pass"].to_vec()),
+            None => (MYSELF.into(), vec!["--version"]),
         };
-        let copy = write("request.json", &serde_json::to_vec(request)?)?;
-        let stdin = write("stdin.json", request.params.get().as_bytes())?;
-        let progress = write("progress", b"")?;
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let tmp = text(&self.folder.join("tmp"));
-        let mut environment: BTreeMap<String, String> = [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
+        self.write_order(&Order {
+            program,
+            args: args.into_iter().map(str::to_owned).collect(),
+            needs,
+            stdin: self.write("stdin.json", b"{}")?,
+            ..self.bare_order(limits)
+        })
+    }
+
+    /// What all orders for this folder have in common.
+    fn bare_order(&self, limits: &RunLimits) -> Order {
+        Order {
+            program: PathBuf::new(),
+            args: Vec::new(),
+            needs: Vec::new(),
+            working_dir: self.folder.clone(),
+            environment: BTreeMap::new(),
+            stdin: PathBuf::new(),
+            stdout: self.folder.join(PRINTED),
+            stdout_limit: limits.result,
+            log: self.log(),
+            log_limit: limits.log,
+            timeout_ms: REHEARSAL_MS,
+            grace_ms: limits.grace_ms,
+            memory: REHEARSAL_MEMORY,
+            processes: limits.processes,
+            scratch: self.folder.clone(),
+            scratch_limit: limits.scratch,
+            writable: limits.writable.clone(),
+            containment: limits.containment.clone(),
+        }
+    }
+
+    fn write_order(&self, order: &Order) -> Result<PathBuf, Trouble> {
+        let order = serde_json::to_vec(order).context("write the supervisor's order")?;
+        self.write("order.json", &order)
+    }
+
+    /// The script's whole environment: ours, over it the app's, over that what nobody but the worker can know.
+    fn environment(
+        &self,
+        app: &App,
+        request: &Request,
+        attempt: u32,
+        progress: &Path,
+    ) -> BTreeMap<String, String> {
+        let tmp = text(&self.folder.join(TMP));
+        let ours = [
+            ("PATH", PATH),
             ("LANG", "C.UTF-8"),
             ("HOME", &tmp),
             ("TMPDIR", &tmp),
@@ -149,34 +256,25 @@ impl Attempt {
             ("PYTHONDONTWRITEBYTECODE", "1"),
             ("PYTHONNOUSERSITE", "1"),
             ("PYTHONUTF8", "1"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+        ];
+        let known = [
+            ("BCRL_JOB", request.uuid.to_string()),
+            ("BCRL_API", request.api.to_string()),
+            ("BCRL_ATTEMPT", attempt.to_string()),
+            ("BCRL_PROGRESS", text(progress)),
+        ];
+        let mut environment: BTreeMap<_, _> =
+            ours.map(|(name, value)| (name.into(), value.into())).into();
         environment.extend(app.environment.clone());
-        environment.extend(
-            [
-                ("BCRL_JOB", request.uuid.to_string()),
-                ("BCRL_API", request.api.to_string()),
-                ("BCRL_ATTEMPT", attempt.to_string()),
-                ("BCRL_PROGRESS", text(&progress)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        let order = Order {
-            program: app.python.clone().unwrap_or_else(|| python.to_owned()),
-            args: vec![text(&app.main()), text(&copy)],
-            working_dir: app.folder.clone(),
-            environment,
-            stdin,
-            stdout: self.folder.join(PRINTED),
-            stdout_limit: limits.result,
-            log: log.to_owned(),
-            log_limit: limits.log,
-            timeout_ms: app.api.limits.timeout_s.saturating_mul(1000),
-            grace_ms: limits.grace_ms,
-            memory: app.api.limits.memory,
-        };
-        write("order.json", &serde_json::to_vec(&order)?)
+        environment.extend(known.map(|(name, value)| (name.into(), value)));
+        environment
+    }
+
+    /// Writes a file of the run's folder, whose path is returned.
+    fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Trouble> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
     }
 
     /// The file that takes what the script prints, whatever became of its name.
@@ -191,152 +289,72 @@ impl Attempt {
 
     /// Follows what the script says of its progress.
     pub fn progress(&self, uuid: JobId, attempt: u32) -> ProgressTail {
-        ProgressTail {
-            file: self.folder.join("progress"),
-            read: 0,
-            uuid,
-            attempt,
-        }
+        ProgressTail::new(self.folder.join(PROGRESS), uuid, attempt)
     }
 
     /// Removes the folder with all that the script left there.
-    pub async fn remove(self) {
-        let folder = self.folder.clone();
-        let removed = blocking(move || std::fs::remove_dir_all(&folder)).await;
-        if let Ok(Err(error)) = removed {
+    pub async fn remove(&self) {
+        let attempt = self.clone();
+        if let Err(panic) = blocking(move || attempt.clear()).await {
+            tracing::error!(
+                error = format!("{panic:#}"),
+                "removing the folder of a run panicked"
+            );
+        }
+    }
+
+    /// The same as [`Attempt::remove`]; blocks.
+    fn clear(&self) {
+        let removed = scratch::remove(&self.folder);
+        // The script may have been first.
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(folder = %self.folder.display(), error = %error, "the folder of a run cannot be removed");
         }
     }
 }
 
-/// Removes the folders of runs whose process was killed. Others that may be in the same place are left alone.
-pub(crate) fn clear_away(scratch: &Path) {
-    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let run = name.to_str().and_then(|name| name.rsplit_once('-'));
-        let is_run = run.is_some_and(|(uuid, attempt)| {
-            uuid.parse::<JobId>().is_ok() && attempt.parse::<u32>().is_ok()
-        });
-        if !is_run || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let folder = entry.path();
-        let Ok(lock) = File::open(&folder) else {
-            continue;
-        };
-        if lock.try_lock().is_ok()
-            && let Err(error) = std::fs::remove_dir_all(&folder)
-        {
-            tracing::warn!(folder = %folder.display(), error = %error, "what a killed run left cannot be removed");
-        }
-    }
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
-/// The script's progress file, as far as it was read.
-#[derive(Debug, Clone)]
-pub struct ProgressTail {
-    file: PathBuf,
-    read: u64,
-    uuid: JobId,
-    attempt: u32,
+/// Makes the file of a job's log in the shared folder. What else stands there was put there by hand, and only people
+/// may take it away.
+fn log_file(folder: &SharedFolder, uuid: JobId) -> Result<PathBuf, Trouble> {
+    let made = folder.log_file(uuid);
+    if let Ok(path) | Err(FolderError::Io { path, .. }) = &made
+        && let Some(what) = in_the_way(path, made.as_ref().err())
+    {
+        return Err(Trouble::OfThisJob(format!(
+            "the script could not be started: {what} stands at log/{uuid}.log in the shared folder, where the job's \
+             log is due; have it removed, then submit the job again"
+        )));
+    }
+    Ok(made.map_err(anyhow::Error::from)?)
 }
 
-impl ProgressTail {
-    /// The latest complete line since the last look, where there is one that says something.
-    pub fn latest(&mut self, now: job_core::date::Date) -> Option<Progress> {
-        let mut file = open_plain(&self.file)?;
-        let size = file.metadata().ok()?.len();
-        // Whoever writes more than is read at one look is heard from the end.
-        self.read = self.read.max(size.saturating_sub(PROGRESS_BYTES));
-        file.seek(SeekFrom::Start(self.read)).ok()?;
-        let mut bytes = Vec::new();
-        file.take(PROGRESS_BYTES).read_to_end(&mut bytes).ok()?;
-        let complete = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
-        self.read += complete as u64;
-        let text = String::from_utf8_lossy(&bytes[..complete]);
-        text.lines()
-            .rev()
-            .find_map(|line| Progress::parse(line, self.attempt, now))
+/// What stands at a path where a plain file is due that can be written to; nothing where that is no reason for the
+/// trouble.
+fn in_the_way(path: &Path, trouble: Option<&FolderError>) -> Option<&'static str> {
+    let kind = path.symlink_metadata().ok()?.file_type();
+    let forbidden = |error: &&FolderError| matches!(error, FolderError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+    if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_symlink() {
+        Some("a link")
+    } else if !kind.is_file() {
+        Some("no plain file")
+    } else {
+        trouble
+            .filter(forbidden)
+            .map(|_| "a file that the worker may not write to")
     }
-
-    pub(crate) async fn publish(&mut self, worker: &std::sync::Arc<Worker>) {
-        let (mut tail, shared) = (self.clone(), worker.clone());
-        let published = blocking(move || {
-            let latest = tail.latest(shared.clock.now());
-            let shown = latest.map_or(Ok(()), |progress| {
-                shared.folder.show_progress(tail.uuid, &progress)
-            });
-            (tail.read, shown)
-        });
-        match published.await {
-            Ok((read, shown)) => {
-                self.read = read;
-                if let Err(error) = shown {
-                    tracing::warn!(job.id = %self.uuid, error = %error, "progress cannot be shown");
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "reading progress panicked")
-            }
-        }
-    }
-}
-
-/// Opens a file of the script's. It may be anything by now, and a pipe would be waited for.
-fn open_plain(path: &Path) -> Option<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
-    file.metadata().ok()?.is_file().then_some(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-
-    #[test]
-    fn progress_is_read_line_by_line_as_it_comes() {
-        let scratch = tempfile::tempdir().unwrap();
-        let now = "2026-11-20T12:00:00+09:00".parse().unwrap();
-        let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
-        let attempt = Attempt::make(scratch.path(), uuid, 1).unwrap();
-        let mut tail = attempt.progress(uuid, 1);
-        assert_eq!(tail.latest(now), None);
-        let mut file = File::create(&tail.file).unwrap();
-        write!(
-            file,
-            "{{\"percent\":1}}\n{{\"percent\":2}}\nnonsense\n{{\"perc"
-        )
-        .unwrap();
-        assert_eq!(tail.latest(now).unwrap().percent, Some(2.0));
-        assert_eq!(tail.latest(now), None);
-        writeln!(file, "ent\":3}}").unwrap();
-        assert_eq!(tail.latest(now).unwrap().percent, Some(3.0));
-        file.write_all(&vec![b'x'; 200_000]).unwrap();
-        write!(file, "\n{{\"percent\":4}}\n").unwrap();
-        assert_eq!(tail.latest(now).unwrap().percent, Some(4.0));
-    }
-
-    #[test]
-    fn only_folders_of_runs_that_nobody_holds_are_cleared_away() {
-        let scratch = tempfile::tempdir().unwrap();
-        let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
-        let held = Attempt::make(scratch.path(), uuid, 2).unwrap();
-        // Killed: its locks are gone, and so is whoever would remove it.
-        let killed = Attempt::make(scratch.path(), uuid, 1).unwrap();
-        let left = killed.folder.clone();
-        std::fs::write(left.join("tmp/half"), "x").unwrap();
-        drop(killed);
-        for stranger in ["lab", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "soc-1"] {
-            std::fs::create_dir(scratch.path().join(stranger)).unwrap();
-        }
-        std::fs::write(scratch.path().join(format!("{uuid}-3")), "a file").unwrap();
-        clear_away(scratch.path());
-        assert!(!left.exists() && held.folder.join("stdout").exists());
-        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 5);
-        clear_away(Path::new("/no/such/folder"));
-    }
 
     #[test]
     fn what_was_printed_is_read_whatever_became_of_its_name() {
@@ -346,5 +364,66 @@ mod tests {
         std::fs::write(attempt.folder.join("stdout"), "printed").unwrap();
         std::fs::remove_dir_all(&attempt.folder).unwrap();
         assert_eq!(std::fs::read(attempt.printed()).unwrap(), b"printed");
+    }
+
+    #[test]
+    fn whatever_has_the_name_of_a_run_makes_way_for_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
+        for left in [format!("{uuid}-1"), format!(".{uuid}-1")] {
+            let left = scratch.path().join(left);
+            std::fs::write(&left, "a file").unwrap();
+            Attempt::make(scratch.path(), uuid, 1).unwrap().clear();
+            std::fs::create_dir_all(left.join("tmp")).unwrap();
+            Attempt::make(scratch.path(), uuid, 1).unwrap().clear();
+        }
+        Attempt::rehearse(scratch.path(), uuid).unwrap();
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_made_leaves_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let uuid: JobId = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
+        // The longest path that the kernel takes has room for the folder, and not for the file of what is printed.
+        let longest = 4095 - format!("/.{uuid}-1/{TMP}").len();
+        let mut deep = scratch.path().join("x");
+        while let room @ 2.. = longest - deep.as_os_str().len() {
+            deep.push("x".repeat((room - 1).min(200)));
+        }
+        std::fs::create_dir_all(&deep).unwrap();
+        let trouble = Attempt::make(&deep, uuid, 1).unwrap_err();
+        let told = format!("{:#}", anyhow::Error::from(trouble));
+        assert!(told.ends_with("File name too long (os error 36)"), "{told}");
+        assert_eq!(std::fs::read_dir(deep).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_log_is_in_the_way_only_where_it_is_the_reason() {
+        let home = tempfile::tempdir().unwrap();
+        let (file, folder) = (home.path().join("file"), home.path().join("folder"));
+        std::fs::write(&file, "").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let missing = home.path().join("missing");
+        let [forbidden, descriptors] =
+            [rustix::io::Errno::ACCESS, rustix::io::Errno::MFILE].map(|errno| FolderError::Io {
+                action: "open",
+                path: file.clone(),
+                source: errno.into(),
+            });
+        for (path, trouble, what) in [
+            (&file, None, None),
+            (
+                &file,
+                Some(&forbidden),
+                Some("a file that the worker may not write to"),
+            ),
+            (&file, Some(&descriptors), None),
+            (&folder, Some(&descriptors), Some("a folder")),
+            (&missing, Some(&forbidden), None),
+            (&missing, Some(&descriptors), None),
+        ] {
+            assert_eq!(in_the_way(path, trouble), what, "{path:?} {trouble:?}");
+        }
     }
 }

@@ -7,16 +7,18 @@ use std::time::Instant;
 
 use boot::Shutdown;
 use job_core::files::{Heartbeat, RunningJob};
+use shared_folder::FolderError;
 use shared_folder::heartbeat::{LockWatch, Presence, boot_id};
-use shared_folder::recover::{Duty, Sweeper};
 use shared_folder::retain::retain;
+use shared_folder::sweep::{Duty, Sweeper};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::attempt;
 use crate::config::host_name;
 use crate::run::Stop;
+use crate::scratch;
 use crate::service::{Worker, blocking};
+use crate::trouble::with_reasons;
 
 /// The worker's sign of life, as of now.
 pub(crate) fn heartbeat(worker: &Worker, counter: u64) -> Heartbeat {
@@ -31,6 +33,8 @@ pub(crate) fn heartbeat(worker: &Worker, counter: u64) -> Heartbeat {
         .collect();
     let mut problems = offered.problems();
     problems.extend(worker.python.problem.clone());
+    let rests = worker.rest.why();
+    problems.extend(rests.map(|why| format!("no run can begin here: {why}")));
     Heartbeat {
         worker: worker.id.clone(),
         host: host_name(),
@@ -66,7 +70,10 @@ pub(crate) async fn beat_again_and_again(
         match blocking(move || beating.beat(&heartbeat(&shared, counter))).await {
             Ok(Ok(())) => last = Instant::now(),
             Ok(Err(error)) => {
-                tracing::error!(error = %error, "the worker cannot show that it lives")
+                tracing::error!(
+                    error = with_reasons(&error),
+                    "the worker cannot show that it lives"
+                )
             }
             Err(error) => tracing::error!(error = format!("{error:#}"), "the heartbeat panicked"),
         }
@@ -126,8 +133,7 @@ fn look_after_runs(worker: &Worker, silent: bool) {
 pub(crate) async fn sweep_again_and_again(worker: Arc<Worker>, end: Shutdown) {
     let mut ticks = interval(worker.config.beat.sweep);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut sweeper = Sweeper::new(Duty::Rescue, worker.config.beat);
-    let mut locks = LockWatch::default();
+    let mut sweep = Sweep::new(&worker);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -135,39 +141,59 @@ pub(crate) async fn sweep_again_and_again(worker: Arc<Worker>, end: Shutdown) {
         }
         let shared = worker.clone();
         let swept = blocking(move || {
-            let catalog = shared
-                .folder
-                .catalog()
-                .map(|(catalog, _)| catalog)
-                .unwrap_or_default();
-            let (now, clock) = (shared.clock.now(), shared.started.elapsed());
-            let settled = sweeper.run_once(&shared.folder, &catalog, now, clock);
-            for worker in locks.look(&shared.folder).unwrap_or_default() {
-                tracing::error!(worker.id = %worker, "a lock of another host is not seen here: this volume does not carry locks between hosts");
-            }
-            attempt::clear_away(&shared.config.scratch_dir);
-            (sweeper, locks, settled)
+            let settled = sweep.run_once(&shared);
+            (sweep, settled)
         });
-        if worker.resting.swap(false, Ordering::Relaxed) {
-            worker.wake.notify_one();
-        }
-        match swept.await {
-            Ok((back, watch, settled)) => {
-                (sweeper, locks) = (back, watch);
-                match settled {
-                    Ok(settled) if settled > 0 => worker.wake.notify_one(),
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(error = %error, "the folder could not be swept; the next sweep tries again")
-                    }
-                }
+        let settled = match swept.await {
+            Ok((back, settled)) => {
+                sweep = back;
+                settled
             }
+            Err(panic) => {
+                tracing::error!(error = format!("{panic:#}"), "the sweep panicked");
+                sweep = Sweep::new(&worker);
+                continue;
+            }
+        };
+        match settled {
+            Ok(0) => {}
+            Ok(_) => worker.wake.notify_one(),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the sweep panicked");
-                sweeper = Sweeper::new(Duty::Rescue, worker.config.beat);
-                locks = LockWatch::default();
+                tracing::warn!(
+                    error = with_reasons(&error),
+                    "the folder could not be swept; the next sweep tries again"
+                )
             }
         }
+    }
+}
+
+/// What a sweep remembers of the one before.
+struct Sweep {
+    sweeper: Sweeper,
+    locks: LockWatch,
+}
+
+impl Sweep {
+    fn new(worker: &Worker) -> Self {
+        Sweep {
+            sweeper: Sweeper::new(Duty::Rescue, worker.config.beat),
+            locks: LockWatch::default(),
+        }
+    }
+
+    /// Looks once; returns how many jobs were settled. Blocks.
+    fn run_once(&mut self, worker: &Worker) -> Result<usize, FolderError> {
+        let folder = &worker.folder;
+        let catalog = folder.catalog().map(|(catalog, _)| catalog);
+        let catalog = catalog.unwrap_or_default();
+        let (now, clock) = (worker.clock.now(), worker.started.elapsed());
+        let settled = self.sweeper.run_once(folder, &catalog, now, clock);
+        for beating in self.locks.look(folder).unwrap_or_default() {
+            tracing::error!(worker.id = %beating, "a lock of another host is not seen here: this volume does not carry locks between hosts");
+        }
+        scratch::clear_away(&worker.config.scratch_dir);
+        settled
     }
 }
 
@@ -178,7 +204,9 @@ pub(crate) async fn retain_when_due(worker: Arc<Worker>, due: Arc<Notify>, end: 
         match blocking(move || retain(&shared.folder, shared.clock.now())).await {
             Ok(Ok(0)) => tracing::debug!("no job is older than the retention"),
             Ok(Ok(jobs)) => tracing::info!(jobs, "jobs older than the retention were removed"),
-            Ok(Err(error)) => tracing::error!(error = %error, "retention did not run"),
+            Ok(Err(error)) => {
+                tracing::error!(error = with_reasons(&error), "retention did not run")
+            }
             Err(error) => tracing::error!(error = format!("{error:#}"), "retention panicked"),
         }
         tokio::select! {

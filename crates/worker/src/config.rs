@@ -3,17 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
-use boot::settings::{Poll, Settings, Watch};
+use anyhow::{Context, bail};
+use boot::Unmet;
+use boot::settings::{self, Poll, Settings, Watch};
 use chrono::TimeDelta;
 use job_core::lease::Beat;
+use rustix::process::geteuid;
 use shared_folder::Options;
 use shared_folder::watch::WatchMode;
+
+use crate::exec::containment::{Containment, Ids, ScriptUser};
+
+/// Users of which no host has any: no range of systemd, of a distribution or of subordinate ids holds them
+/// (`systemd.io/UIDS-GIDS`).
+const SCRIPT_USERS: ScriptUser = ScriptUser::OneOf {
+    first: 60706,
+    count: 478,
+};
+/// Longest name of a worker, in characters.
+const NAME_LIMIT: usize = 63;
 
 /// A worker's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The worker's name, the same after each start; also the name of its catalog.
+    /// The worker's name, the same after each start. Its catalog has it too, with a number where another living worker
+    /// of this name came first.
     pub name: String,
     /// The shared folder.
     pub shared_dir: PathBuf,
@@ -41,13 +55,22 @@ pub struct Config {
     pub result_limit: u64,
     /// Largest log, in bytes.
     pub log_limit: u64,
+    /// What a run may hold in its folder, in bytes.
+    pub scratch_limit: u64,
+    /// How many processes a run may have.
+    pub processes: u32,
+    /// Where scripts may write besides their own folders; absolute.
+    pub writable: Vec<PathBuf>,
+    /// What is to hold scripts apart from the host.
+    pub containment: Containment,
 }
 
 impl Config {
     /// The worker's part of a site's settings.
     ///
     /// # Errors
-    /// Where the group is unknown, or a folder is relative and there is no current one.
+    /// Where the group or the scripts' user is unknown, scripts cannot be given that user, or a folder is relative and
+    /// there is no current one.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let worker = &settings.worker;
         let options = options(settings)?;
@@ -73,9 +96,43 @@ impl Config {
             grace: worker.grace,
             result_limit: options.result_limit,
             log_limit: settings.limits.log.as_u64(),
+            scratch_limit: settings.limits.scratch.as_u64(),
+            processes: worker.processes,
+            writable: worker
+                .writable
+                .iter()
+                .map(|path| absolute(path))
+                .collect::<anyhow::Result<_>>()?,
+            containment: containment(worker)?,
             options,
         })
     }
+}
+
+fn containment(worker: &settings::Worker) -> anyhow::Result<Containment> {
+    let me = geteuid();
+    let off = worker.containment == settings::Containment::Off;
+    let user = match worker.user_ids()? {
+        Some(set) if set.user == me.as_raw() => None,
+        Some(set) if !me.is_root() => bail!(Unmet(format!(
+            "worker.user is {:?}, but only root can run scripts as another user, and this is user {}",
+            set.name,
+            me.as_raw()
+        ))),
+        Some(set) => Some(ScriptUser::This(Ids {
+            name: set.name,
+            uid: set.user,
+            gid: set.group,
+            groups: set.groups,
+        })),
+        None => (me.is_root() && !off).then_some(SCRIPT_USERS),
+    };
+    Ok(Containment {
+        user,
+        pid_namespace: !off,
+        landlock: !off,
+        required: worker.containment == settings::Containment::Required,
+    })
 }
 
 fn options(settings: &Settings) -> anyhow::Result<Options> {
@@ -102,7 +159,7 @@ pub fn host_name() -> String {
             '-'
         }
     };
-    let name: String = name.chars().map(plain).take(63).collect();
+    let name: String = name.chars().map(plain).take(NAME_LIMIT).collect();
     let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
     if name.is_empty() {
         "worker".into()

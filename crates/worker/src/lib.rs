@@ -3,11 +3,15 @@
 //! A job's way through it, from top to bottom:
 //! - [`service`]: the process. It waits to be woken, and claims while it has a free slot.
 //! - [`run`](mod@run): one claimed job, from its claim to its end.
-//! - [`attempt`]: the folder of one run, and the order for its supervisor.
+//! - [`attempt`]: the folder of one run, and the order for its supervisor. What keeps a run from beginning is the job's
+//!   own or the worker's ([`trouble`]); over its own the worker rests (`rest`).
 //! - [`supervisor`]: the worker's end of the pipes to the supervisor; [`exec`] is the supervisor itself.
-//! - [`outcome`]: what the supervisor's report means for the job.
+//! - [`progress`]: what the script says meanwhile.
+//! - [`outcome`]: what the supervisor's report means for the job; `publish` tells the folder.
 //!
 //! Beside it:
+//! - [`scratch`]: where the runs' folders are.
+//! - [`contained`]: what this host gives to hold scripts apart from it.
 //! - [`apps`]: which APIs are offered, and the catalog that says so.
 //! - [`beat`]: signs of life, and what they find out about running jobs.
 //! - [`schedule`]: cron ticks, which only wake somebody.
@@ -20,13 +24,19 @@ pub mod attempt;
 pub mod beat;
 pub mod commands;
 pub mod config;
+pub mod contained;
 pub mod exec;
 pub mod outcome;
+pub mod progress;
+mod publish;
 pub mod python;
+mod rest;
 pub mod run;
 pub mod schedule;
+pub mod scratch;
 pub mod service;
 pub mod supervisor;
+pub mod trouble;
 
 pub use config::Config;
 pub use service::{Service, Until, run};

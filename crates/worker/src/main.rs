@@ -1,6 +1,6 @@
 //! The command `bcrl-worker`: one enum of what it can be, one match.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use boot::{Clock, Parts, Settings};
@@ -31,6 +31,9 @@ struct Cli {
     #[arg(long, global = true, env = "BCRL_CONFIG")]
     config: Option<PathBuf>,
     /// Run what waits in the queue, then end
+    ///
+    /// A job that waits for its retry (30 s, 2 min, then 10 min after a failure of its script) is left for a later
+    /// call. Exit code 1 where what waits could not be claimed or run here.
     #[arg(long)]
     once: bool,
     /// Print the settings that are in force, and end
@@ -97,11 +100,10 @@ fn main() -> ExitCode {
             boot::main(
                 file,
                 |_| {},
-                |settings, clock, shutdown| async move {
-                    let service =
-                        Service::start(Config::new(&settings)?, Parts::of_this_process(clock))
-                            .await?;
-                    service.run(shutdown, until).await
+                async |settings, clock, shutdown| {
+                    let parts = Parts::of_this_process(clock);
+                    let service = Service::start(Config::new(&settings)?, parts).await;
+                    service?.run(shutdown, until).await
                 },
             )
         }
@@ -109,7 +111,7 @@ fn main() -> ExitCode {
 }
 
 fn with_config(
-    file: Option<&std::path::Path>,
+    file: Option<&Path>,
     work: impl FnOnce(Config, Parts) -> anyhow::Result<ExitCode>,
 ) -> ExitCode {
     let settings = match boot::run::settings(file, |_| {}) {
@@ -122,5 +124,5 @@ fn with_config(
             Parts::of_this_process(Clock::new(settings.timezone)),
         )
     };
-    done(&settings).unwrap_or_else(|error| boot::run::told(&format!("{error:#}"), 1))
+    done(&settings).unwrap_or_else(|error| boot::run::failed(&error))
 }

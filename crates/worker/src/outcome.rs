@@ -17,7 +17,7 @@ pub enum Outcome {
     TryAgain(Failure),
     /// A client asked for the end, and got it.
     Canceled,
-    /// The worker is shutting down: the job waits for another one.
+    /// The worker is shutting down, or cannot begin any run: the job waits for another one, and no loss is counted.
     GiveBack,
     /// The run was lost without a word.
     Lost,
@@ -39,40 +39,37 @@ impl Outcome {
     }
 }
 
+/// What a failure of the script's own means for its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnFailure {
+    /// The script is run again.
+    TryAgain,
+    /// It was the last run.
+    Final,
+}
+
 /// Decides what is published. A job that finished before it could be ended stays finished.
 pub fn outcome(
     report: Option<&Report>,
     asked: Option<Stop>,
-    may_retry: bool,
+    own_failure: OwnFailure,
     limits: &Limits,
 ) -> Outcome {
     match (report, asked) {
         (_, Some(Stop::Lost)) => Outcome::LetGo,
-        (
-            Some(Report {
-                ending: Ending::Printed,
-                ..
-            }),
-            _,
-        ) => Outcome::Done,
+        (Some(report), _) if report.ending == Ending::Printed => Outcome::Done,
         (_, Some(Stop::Cancel)) => Outcome::Canceled,
         (_, Some(Stop::Shutdown)) => Outcome::GiveBack,
-        (
-            None
-            | Some(Report {
-                ending: Ending::Terminated,
-                ..
-            }),
-            None,
-        ) => Outcome::Lost,
-        (Some(report), None) => {
+        (Some(report), None) if report.ending != Ending::Terminated => {
             let failure = failure(report, limits);
-            if may_retry && failure.reason != FailureReason::SpawnError {
-                Outcome::TryAgain(failure)
-            } else {
-                Outcome::Failed(failure)
+            match own_failure {
+                OwnFailure::TryAgain if failure.reason != FailureReason::SpawnError => {
+                    Outcome::TryAgain(failure)
+                }
+                OwnFailure::TryAgain | OwnFailure::Final => Outcome::Failed(failure),
             }
         }
+        (_, None) => Outcome::Lost,
     }
 }
 
@@ -83,7 +80,7 @@ fn failure(report: &Report, limits: &Limits) -> Failure {
         tail => format!("{text}; the end of its log:\n{tail}"),
     };
     match &report.ending {
-        Ending::Printed | Ending::Terminated => {
+        Ending::Printed | Ending::Terminated | Ending::NotContained { .. } => {
             Failure::new(FailureReason::NoResult, "the run was ended")
         }
         Ending::NoResult => Failure::new(
@@ -124,6 +121,19 @@ fn failure(report: &Report, limits: &Limits) -> Failure {
             );
             Failure::new(FailureReason::Memory, with_last_words(text))
         }
+        // Whatever it was doing, SIGKILL ended it.
+        Ending::Processes { limit } => {
+            let text = format!(
+                "the script was killed: it had more than the {limit} processes that a run may have here"
+            );
+            Failure::new(FailureReason::Signal, with_last_words(text))
+        }
+        Ending::Scratch { limit } => {
+            let text = format!(
+                "the script was killed: its temporary files took more than the {limit} bytes that a run may hold here"
+            );
+            Failure::new(FailureReason::OutputTooLarge, with_last_words(text))
+        }
         // Which file could not be started is for the worker's log: clients are told no path of the server.
         Ending::SpawnError { .. } => {
             let text = "the script could not be started; the worker's log says why";
@@ -135,6 +145,7 @@ fn failure(report: &Report, limits: &Limits) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::containment::InForce;
 
     fn report(ending: Ending) -> Report {
         Report {
@@ -143,12 +154,17 @@ mod tests {
             max_memory: 1,
             stdout_bytes: 0,
             stderr_tail: "Traceback\n".into(),
+            containment: InForce::default(),
         }
     }
 
-    fn decide(ending: Option<Ending>, asked: Option<Stop>, may_retry: bool) -> &'static str {
+    fn decide(
+        ending: Option<Ending>,
+        asked: Option<Stop>,
+        own_failure: OwnFailure,
+    ) -> &'static str {
         let report = ending.map(report);
-        match outcome(report.as_ref(), asked, may_retry, &Limits::default()) {
+        match outcome(report.as_ref(), asked, own_failure, &Limits::default()) {
             Outcome::TryAgain(_) => "again",
             outcome => outcome.word(),
         }
@@ -157,10 +173,13 @@ mod tests {
     #[test]
     fn a_result_that_came_first_stays() {
         for asked in [None, Some(Stop::Cancel), Some(Stop::Shutdown)] {
-            assert_eq!(decide(Some(Ending::Printed), asked, false), "done");
+            assert_eq!(
+                decide(Some(Ending::Printed), asked, OwnFailure::Final),
+                "done"
+            );
         }
         assert_eq!(
-            decide(Some(Ending::Printed), Some(Stop::Lost), false),
+            decide(Some(Ending::Printed), Some(Stop::Lost), OwnFailure::Final),
             "let_go"
         );
     }
@@ -172,20 +191,26 @@ mod tests {
             Some(Ending::Terminated),
             Some(Ending::Exited { code: 1 }),
         ] {
-            assert_eq!(decide(ending.clone(), Some(Stop::Cancel), true), "canceled");
-            assert_eq!(decide(ending, Some(Stop::Shutdown), true), "given_back");
+            assert_eq!(
+                decide(ending.clone(), Some(Stop::Cancel), OwnFailure::TryAgain),
+                "canceled"
+            );
+            assert_eq!(
+                decide(ending, Some(Stop::Shutdown), OwnFailure::TryAgain),
+                "given_back"
+            );
         }
-        assert_eq!(decide(None, None, true), "lost");
+        assert_eq!(decide(None, None, OwnFailure::TryAgain), "lost");
     }
 
     #[test]
     fn a_script_that_cannot_be_started_is_not_tried_again() {
         assert_eq!(
-            decide(Some(Ending::Exited { code: 3 }), None, true),
+            decide(Some(Ending::Exited { code: 3 }), None, OwnFailure::TryAgain),
             "again"
         );
         assert_eq!(
-            decide(Some(Ending::Exited { code: 3 }), None, false),
+            decide(Some(Ending::Exited { code: 3 }), None, OwnFailure::Final),
             "exit_code"
         );
         assert_eq!(
@@ -194,7 +219,7 @@ mod tests {
                     message: "no".into()
                 }),
                 None,
-                true
+                OwnFailure::TryAgain
             ),
             "spawn_error"
         );

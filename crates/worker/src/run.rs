@@ -1,24 +1,32 @@
 //! One claimed job, from its claim to its end.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
+use app_folder::App;
 use boot::Shutdown;
+use job_core::catalog::Limits;
+use job_core::files::Containment;
+use job_core::lease::Lease;
+use job_core::status::{Failure, FailureReason};
 use shared_folder::FolderError;
 use shared_folder::claim::ClaimedJob;
-use shared_folder::finish::{Ended, Measured};
+use shared_folder::finish::Measured;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::apps::Offered;
 use crate::attempt::Attempt;
 use crate::exec::{Ending, Report};
-use crate::outcome::{Outcome, outcome};
+use crate::outcome::{Outcome, OwnFailure, outcome};
+use crate::progress::ProgressTail;
+use crate::publish::publish;
 use crate::service::{Worker, blocking};
-use crate::supervisor::Left;
+use crate::supervisor::{Left, Supervisor};
+use crate::trouble::Trouble;
 
 /// Why a run is to end before its script does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +43,24 @@ pub enum Stop {
 const PROGRESS: Duration = Duration::from_millis(200);
 /// How long the supervisor may take to report, once the script is dead.
 const REPORT: Duration = Duration::from_secs(15);
-/// Longest pause between two tries to publish how a job ended.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A run that is over: what is to be published of it.
+pub(crate) struct Over {
+    pub(crate) outcome: Outcome,
+    pub(crate) measured: Measured,
+    /// Its folder, with what was printed; absent where the script was never started.
+    pub(crate) attempt: Option<Attempt>,
+}
+
+impl Over {
+    fn without_run(outcome: Outcome) -> Self {
+        Over {
+            outcome,
+            measured: Measured::default(),
+            attempt: None,
+        }
+    }
+}
 
 /// Runs a job and publishes how it ended. Its slot is free when this returns.
 pub(crate) async fn run_job(
@@ -45,75 +69,102 @@ pub(crate) async fn run_job(
     stop: watch::Receiver<Option<Stop>>,
     shutdown: Shutdown,
 ) {
-    let (uuid, api) = (job.uuid, job.api.clone());
-    tracing::info!(job.id = %uuid, job.api = %api, attempt = job.lease.attempt, "a job was claimed");
+    tracing::info!(job.id = %job.uuid, job.api = %job.api, attempt = job.lease.attempt, "a job was claimed");
     let job = Arc::new(job);
-    let (outcome, measured, attempt) = match supervise(&worker, &job, stop).await {
-        Ok(Supervised::Ended(outcome, measured, attempt)) => (outcome, measured, Some(attempt)),
-        Ok(Supervised::LetGo(outcome)) => (outcome, Measured::default(), None),
-        Err(error) => {
-            // The script is not at fault, and another worker may be luckier: this one does not try again at once.
-            worker.resting.store(true, Ordering::Relaxed);
-            tracing::error!(job.id = %uuid, error = format!("{error:#}"), "a run could not be carried out");
-            (Outcome::Lost, Measured::default(), None)
-        }
+    let over = match carry_out(&worker, &job, stop).await {
+        Ok(over) => over,
+        Err(trouble) => bear(&worker, &job, trouble),
     };
-    let told = outcome.word();
-    let retry = matches!(outcome, Outcome::TryAgain(_)).then(|| job.lease.retry_pause());
-    let run_ms = measured.run_ms.unwrap_or(0);
-    match publish(
-        &worker,
-        &job,
-        outcome,
-        measured,
-        attempt.as_ref().map(Attempt::printed),
-        &shutdown,
-    )
-    .await
-    {
-        Some(Ended::Published) => {
-            tracing::info!(job.id = %uuid, job.api = %api, outcome = told, duration_ms = run_ms, "a run has ended");
-        }
-        Some(Ended::TooLate) => {
-            tracing::warn!(job.id = %uuid, job.api = %api, outcome = told, "a run has ended, but the job was no longer its own");
-        }
-        None => {
-            tracing::error!(job.id = %uuid, job.api = %api, "how a run ended could not be published; the job will be rescued")
-        }
-    }
-    if let Some(attempt) = attempt {
+    let over = Arc::new(over);
+    publish(&worker, &job, &over, &shutdown).await;
+    if let Some(attempt) = &over.attempt {
         attempt.remove().await;
     }
     worker.leave(&job);
     worker.wake.notify_one();
-    if let Some(pause) = retry.and_then(|pause| pause.to_std().ok()) {
-        // Nothing in the folder changes when the pause is over.
-        tokio::spawn(async move {
-            sleep(pause).await;
-            worker.wake.notify_one();
-        });
+    if matches!(over.outcome, Outcome::TryAgain(_)) {
+        wake_for_retry(worker, &job.lease);
     }
 }
 
-/// What came of a run.
-enum Supervised {
-    /// The script ran.
-    Ended(Outcome, Measured, Attempt),
-    /// It was never started.
-    LetGo(Outcome),
+/// From the claim to the end of whatever the script started.
+async fn carry_out(
+    worker: &Arc<Worker>,
+    job: &Arc<ClaimedJob>,
+    stop: watch::Receiver<Option<Stop>>,
+) -> Result<Over, Trouble> {
+    let offered = worker.offered.borrow().clone();
+    let Some(app) = offered.app(&job.api) else {
+        return Ok(Over::without_run(Outcome::GiveBack));
+    };
+    let (shared, claimed, its_app) = (worker.clone(), job.clone(), app.clone());
+    let prepared = blocking(move || Attempt::prepare(&shared, &claimed, &its_app)).await;
+    let (attempt, order) = match prepared {
+        Ok(prepared) => prepared?,
+        Err(panic) => {
+            // A bug that this job meets must not keep the worker from all others: its losses are counted.
+            tracing::error!(job.id = %job.uuid, error = format!("{panic:#}"), "preparing a run panicked");
+            return Ok(Over::without_run(Outcome::Lost));
+        }
+    };
+    let over = supervise(worker, job, &offered, app, &attempt, &order, stop).await;
+    if !matches!(&over, Ok(over) if over.attempt.is_some()) {
+        attempt.remove().await;
+    }
+    over
 }
 
+/// Starts the supervisor and waits for its report.
 async fn supervise(
     worker: &Arc<Worker>,
     job: &Arc<ClaimedJob>,
+    offered: &Offered,
+    app: &App,
+    attempt: &Attempt,
+    order: &Path,
     mut stop: watch::Receiver<Option<Stop>>,
-) -> anyhow::Result<Supervised> {
-    let offered = worker.offered.borrow().clone();
-    let Some(app) = offered.app(&job.api) else {
-        return Ok(Supervised::LetGo(Outcome::GiveBack));
+) -> Result<Over, Trouble> {
+    if let Some(outcome) = ended_meanwhile(worker, job).await? {
+        return Ok(Over::without_run(outcome));
+    }
+    let mut supervisor = worker
+        .supervisors
+        .start(order)
+        .context("start the supervisor")?;
+    let limits = &app.api.limits;
+    let mut progress = attempt.progress(job.uuid, job.lease.attempt);
+    let (report, asked) =
+        until_report(worker, limits, &mut supervisor, &mut progress, &mut stop).await;
+    if let Some(report) = &report {
+        drop(supervisor);
+        note_containment(worker, job, report)?;
+        worker.rest.a_run_began();
+    } else {
+        let left = supervisor.end_what_is_left().await;
+        if asked.is_none() {
+            bear_supervisor(worker, job, left)?;
+        }
+    }
+    progress.publish(worker).await;
+    note_start(offered, job, report.as_ref());
+    let own_failure = if job.lease.may_retry(limits) {
+        OwnFailure::TryAgain
+    } else {
+        OwnFailure::Final
     };
-    let (attempt, order) = Attempt::prepare(worker, job, app).await?;
-    // Right before the start: the job may have been taken over, ended or canceled since it was claimed.
+    Ok(Over {
+        outcome: outcome(report.as_ref(), asked, own_failure, limits),
+        measured: measured(report.as_ref(), job, &app.api.digest),
+        attempt: Some(attempt.clone()),
+    })
+}
+
+/// Right before the start: the job may have been taken over, ended or canceled since it was claimed. Then this is what
+/// is published.
+async fn ended_meanwhile(
+    worker: &Arc<Worker>,
+    job: &Arc<ClaimedJob>,
+) -> anyhow::Result<Option<Outcome>> {
     let (folder, claimed) = (worker.folder.clone(), job.clone());
     let (mine, canceled) = blocking(move || -> Result<_, FolderError> {
         Ok((
@@ -122,28 +173,30 @@ async fn supervise(
         ))
     })
     .await??;
-    if !mine {
-        attempt.remove().await;
-        return Ok(Supervised::LetGo(if canceled {
-            Outcome::Canceled
-        } else {
-            Outcome::LetGo
-        }));
-    }
-    let mut supervisor = worker
-        .supervisors
-        .start(&order)
-        .context("start the supervisor")?;
-    let limits = &app.api.limits;
-    let mut progress = attempt.progress(job.uuid, job.lease.attempt);
+    Ok(match (mine, canceled) {
+        (true, _) => None,
+        (false, true) => Some(Outcome::Canceled),
+        (false, false) => Some(Outcome::LetGo),
+    })
+}
+
+/// Waits for the report, and ends the run where that is asked for. No report comes of a supervisor that died or takes
+/// too long.
+async fn until_report(
+    worker: &Arc<Worker>,
+    limits: &Limits,
+    supervisor: &mut Supervisor,
+    progress: &mut ProgressTail,
+    stop: &mut watch::Receiver<Option<Stop>>,
+) -> (Option<Report>, Option<Stop>) {
     let mut asked = None;
     // A supervisor that stands still reports nothing, and holds its job to no limit.
     let to_report = worker.config.grace.saturating_add(REPORT);
     let mut overdue = pin!(sleep(limits.timeout().saturating_add(to_report)));
-    let report = loop {
+    loop {
         tokio::select! {
-            report = supervisor.report() => break report,
-            why = asked_to_end(&mut stop), if asked.is_none() => {
+            report = supervisor.report() => return (report, asked),
+            why = asked_to_end(stop), if asked.is_none() => {
                 asked = Some(why);
                 overdue.set(sleep(to_report));
                 match why {
@@ -151,33 +204,10 @@ async fn supervise(
                     Stop::Cancel | Stop::Shutdown => supervisor.terminate().await,
                 }
             }
-            () = &mut overdue => break None,
+            () = &mut overdue => return (None, asked),
             () = sleep(PROGRESS) => progress.publish(worker).await,
         }
-    };
-    if report.is_some() {
-        drop(supervisor);
-    } else if supervisor.end_what_is_left().await == Left::ByItself && asked.is_none() {
-        attempt.remove().await;
-        bail!("the supervisor could not do its work");
     }
-    progress.publish(worker).await;
-    let outcome = outcome(report.as_ref(), asked, job.lease.may_retry(limits), limits);
-    if let Some(Report {
-        ending: Ending::SpawnError { message },
-        ..
-    }) = &report
-    {
-        tracing::error!(job.id = %job.uuid, job.api = %job.api, error = message, "a script could not be started");
-    }
-    if let Some(strikes) = offered.count_spawn_errors(&job.api, report.as_ref()) {
-        tracing::error!(job.api = %job.api, strikes, "the script cannot be started: the API is not claimed until its folder changes");
-    }
-    Ok(Supervised::Ended(
-        outcome,
-        measured(report.as_ref(), job, &app.api.digest),
-        attempt,
-    ))
 }
 
 /// Waits until somebody wants this run to end.
@@ -187,6 +217,71 @@ async fn asked_to_end(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
         // Whoever could ask is gone, and nobody will.
         Ok(None) | Err(_) => std::future::pending().await,
     }
+}
+
+/// What it means for job and worker that a supervisor gave no report although nobody wanted the run to end.
+fn bear_supervisor(worker: &Worker, job: &ClaimedJob, left: Left) -> Result<(), Trouble> {
+    match left {
+        Left::BeforeTheStart => Err(anyhow!(
+            "the supervisor could not start the script; its line in the worker's log says why"
+        )
+        .into()),
+        Left::ByItself => {
+            // The script may have caused it, by a full disk: the run is counted as lost, or it would be repeated for ever.
+            let why =
+                "the supervisor of a run could not go on; its line in the worker's log says why";
+            tracing::error!(job.id = %job.uuid, error = why, "a run was lost here, and this worker rests");
+            worker.rest(why.into());
+            Ok(())
+        }
+        Left::Ended => Ok(()),
+    }
+}
+
+/// Tells operators of a script that was held by less than others are. One that was not started for it is no job's
+/// fault.
+fn note_containment(worker: &Worker, job: &ClaimedJob, report: &Report) -> Result<(), Trouble> {
+    if let Ending::NotContained { message } = &report.ending {
+        return Err(anyhow!("no script is run without what is to hold it: {message}").into());
+    }
+    for missing in &report.containment.missing {
+        tracing::warn!(
+            job.id = %job.uuid, job.api = %job.api, worker.id = %worker.id, missing = %missing,
+            "a script was run with less to hold it than others here"
+        );
+    }
+    Ok(())
+}
+
+/// Tells operators of a script that could not be started, and of an API that rests for it.
+fn note_start(offered: &Offered, job: &ClaimedJob, report: Option<&Report>) {
+    if let Some(Ending::SpawnError { message }) = report.map(|report| &report.ending) {
+        tracing::error!(job.id = %job.uuid, job.api = %job.api, error = message, "a script could not be started");
+    }
+    if let Some(strikes) = offered.count_spawn_errors(&job.api, report) {
+        tracing::error!(job.api = %job.api, strikes, "the script cannot be started: the API is not claimed until its folder changes");
+    }
+}
+
+/// What becomes of a job whose run could not begin.
+fn bear(worker: &Worker, job: &ClaimedJob, trouble: Trouble) -> Over {
+    let (uuid, api) = (job.uuid, &job.api);
+    let outcome = match trouble {
+        Trouble::OfThisJob(message) => {
+            tracing::error!(job.id = %uuid, job.api = %api, error = message, "a job's own files keep it from being run");
+            Outcome::Failed(Failure::new(FailureReason::SpawnError, message))
+        }
+        Trouble::OfThisWorker(error) => {
+            let why = format!("{error:#}");
+            tracing::error!(
+                job.id = %uuid, job.api = %api, error = why,
+                "no run can begin here: the job is given back, and this worker rests"
+            );
+            worker.rest(why);
+            Outcome::GiveBack
+        }
+    };
+    Over::without_run(outcome)
 }
 
 fn measured(report: Option<&Report>, job: &ClaimedJob, digest: &str) -> Measured {
@@ -201,73 +296,22 @@ fn measured(report: Option<&Report>, job: &ClaimedJob, digest: &str) -> Measured
             Ending::Printed => Some(0),
             _ => None,
         };
+        let never_started = matches!(report.ending, Ending::SpawnError { .. });
+        measured.containment = (!never_started).then(|| Containment {
+            user: report.containment.user.clone(),
+            pid_namespace: report.containment.pid_namespace,
+            landlock_abi: report.containment.landlock_abi,
+        });
     }
     measured
 }
 
-/// Publishes how the run ended, again and again for as long as it takes; during a shutdown only for the grace time.
-async fn publish(
-    worker: &Arc<Worker>,
-    job: &Arc<ClaimedJob>,
-    outcome: Outcome,
-    measured: Measured,
-    printed: Option<PathBuf>,
-    shutdown: &Shutdown,
-) -> Option<Ended> {
-    let (outcome, measured) = (Arc::new(outcome), Arc::new(measured));
-    let limits = worker
-        .offered
-        .borrow()
-        .app(&job.api)
-        .map(|app| app.api.limits.clone())
-        .unwrap_or_default();
-    let mut pause = Duration::from_millis(100);
-    let mut ends: Option<tokio::time::Instant> = None;
-    loop {
-        let (folder, clock, job) = (worker.folder.clone(), worker.clock, job.clone());
-        let (outcome, measured, printed, limits) = (
-            outcome.clone(),
-            measured.clone(),
-            printed.clone(),
-            limits.clone(),
-        );
-        let ended = blocking(move || {
-            let now = clock.now();
-            match (&*outcome, printed) {
-                (Outcome::Done, Some(printed)) => {
-                    folder.finish_done(&job, &printed, &measured, now)
-                }
-                (Outcome::Done, None) => folder.lose(&job, &limits, now),
-                (Outcome::Failed(failure), _) => {
-                    folder.finish_failed(&job, failure, &measured, now)
-                }
-                (Outcome::TryAgain(failure), _) => folder.try_again(&job, failure.reason, now),
-                (Outcome::Canceled, _) => folder.finish_canceled(&job, &measured, now),
-                (Outcome::GiveBack, _) => folder.give_back(&job, now),
-                (Outcome::Lost, _) => folder.lose(&job, &limits, now),
-                (Outcome::LetGo, _) => Ok(Ended::TooLate),
-            }
-        });
-        match ended.await {
-            Ok(Ok(ended)) => return Some(ended),
-            Ok(Err(error)) => {
-                tracing::error!(error = %error, "how a run ended could not be published yet; it is tried again")
-            }
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "publishing how a run ended panicked"
-                );
-                return None;
-            }
-        }
-        if shutdown.is_cancelled()
-            && *ends.get_or_insert_with(|| tokio::time::Instant::now() + worker.config.grace)
-                < tokio::time::Instant::now()
-        {
-            return None;
-        }
+/// Nothing in the folder changes when the pause before a retry is over.
+fn wake_for_retry(worker: Arc<Worker>, lease: &Lease) {
+    let pause = lease.retry_pause().to_std();
+    let pause = pause.expect("a pause goes forward");
+    tokio::spawn(async move {
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+        worker.wake.notify_one();
+    });
 }

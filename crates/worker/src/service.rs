@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use boot::{Clock, Parts, Shutdown};
 use job_core::ids::{JobId, Token, WorkerId};
 use shared_folder::catalog::CatalogName;
@@ -18,13 +18,16 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::apps::{self, Offered};
-use crate::attempt;
 use crate::beat;
 use crate::config::Config;
+use crate::contained::{self, Contained};
 use crate::python;
+use crate::rest::{self, Rest};
 use crate::run::{Stop, run_job};
 use crate::schedule::Schedule;
+use crate::scratch;
 use crate::supervisor::Supervisors;
+use crate::trouble::with_reasons;
 
 /// What all of a worker's tasks share.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) python: python::Interpreter,
     /// Those who run the scripts.
     pub(crate) supervisors: Supervisors,
+    /// What holds the scripts.
+    contained: Mutex<Contained>,
     /// The APIs as they are offered now.
     pub(crate) offered: watch::Sender<Arc<Offered>>,
     /// Look for jobs.
@@ -48,8 +53,8 @@ pub(crate) struct Worker {
     pub(crate) look: Notify,
     /// The worker could not show that it lives for as long as its lease.
     pub(crate) silent: AtomicBool,
-    /// A run could not be started: the next ones are left to other workers until the next sweep.
-    pub(crate) resting: AtomicBool,
+    /// Whether it leaves jobs to other workers, because none could begin here.
+    pub(crate) rest: Rest,
     /// When this process began, for time that only goes forward.
     pub(crate) started: Instant,
     running: Mutex<HashMap<Token, Running>>,
@@ -95,9 +100,12 @@ impl Service {
     /// Opens the folder, brings it in order, and announces the worker and its APIs.
     ///
     /// # Errors
-    /// Where the folder cannot carry the protocol, or the worker cannot show that it lives.
+    /// Where the folder cannot carry the protocol, the settings demand what this host does not give ([`boot::Unmet`]), or
+    /// the worker cannot show that it lives.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
-        let (worker, presence) = blocking(move || start(config, parts)).await??;
+        let ground = blocking(move || Ground::find(config, parts)).await??;
+        let contained = ground.contain().await?;
+        let (worker, presence) = blocking(move || announce(ground, contained)).await??;
         Ok(Service { worker, presence })
     }
 
@@ -134,6 +142,7 @@ impl Service {
     /// wanted, or the worker cannot leave in order.
     pub async fn run(self, shutdown: Shutdown, until: Until) -> anyhow::Result<()> {
         let Service { worker, presence } = self;
+        tell_containment(&worker.contained());
         tracing::info!(
             worker.id = %worker.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
             folder = %worker.folder.root().display(), "the worker is ready"
@@ -150,6 +159,7 @@ impl Service {
         let mut tasks = JoinSet::new();
         tasks.spawn(apps::keep_offering(worker.clone(), helpers.clone()));
         tasks.spawn(beat::sweep_again_and_again(worker.clone(), helpers.clone()));
+        tasks.spawn(rest::look_again_and_again(worker.clone(), helpers.clone()));
         tasks.spawn(beat::retain_when_due(
             worker.clone(),
             schedule.retention_due(),
@@ -180,30 +190,79 @@ impl Service {
     }
 }
 
-fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)> {
-    let clock = parts.clock;
-    let options = config.options.clone();
-    let folder = Arc::new(SharedFolder::start(
-        &config.shared_dir,
-        options,
-        parts.lock_probe(),
-        clock.now(),
-    )?);
-    attempt::make_scratch(&config.scratch_dir)?;
+/// What a worker stands on, before anybody knows of it.
+struct Ground {
+    config: Config,
+    clock: Clock,
+    folder: Arc<SharedFolder>,
+    python: python::Interpreter,
+    supervisors: Supervisors,
+}
+
+impl Ground {
+    fn find(config: Config, parts: Parts) -> anyhow::Result<Self> {
+        let clock = parts.clock;
+        let options = config.options.clone();
+        let folder = Arc::new(SharedFolder::start(
+            &config.shared_dir,
+            options,
+            parts.lock_probe(),
+            clock.now(),
+        )?);
+        scratch::make(&config.scratch_dir, &config.containment)?;
+        let python = python::find(&config.python);
+        // No child is started from here on that is no supervisor.
+        let supervisors = Supervisors::new(parts.executable)
+            .context("become the one that jobs' orphans fall to")?;
+        Ok(Ground {
+            config,
+            clock,
+            folder,
+            python,
+            supervisors,
+        })
+    }
+
+    /// What is to hold the scripts; where nothing can be run here now, what the settings want.
+    async fn contain(&self) -> anyhow::Result<Contained> {
+        let nobody = shared_folder::job_id(self.clock.now());
+        let found = contained::find_out(&self.config, &self.python, &self.supervisors, nobody);
+        match found.await {
+            Ok(contained) => Ok(contained),
+            Err(error) if error.is::<boot::Unmet>() => Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "what holds scripts here could not be tried out"
+                );
+                Ok(Contained {
+                    wanted: self.config.containment.clone(),
+                    ..Contained::default()
+                })
+            }
+        }
+    }
+}
+
+fn announce(ground: Ground, contained: Contained) -> anyhow::Result<(Arc<Worker>, Presence)> {
+    let Ground {
+        config,
+        clock,
+        folder,
+        python,
+        supervisors,
+    } = ground;
     let id = WorkerId::new(&config.name, Uuid::new_v4())
         .with_context(|| format!("worker.name {:?}", config.name))?;
-    let python = python::find(&config.python);
     let offered = apps::read(&config.apps_dir, None);
     let catalog = folder.take_catalog_name(&config.name)?;
     folder.publish_catalog(catalog.as_str(), &offered.catalog())?;
-    // No child is started from here on that is no supervisor.
-    let supervisors =
-        Supervisors::new(parts.executable).context("become the one that jobs' orphans fall to")?;
     let presence = Presence::announce(folder.clone(), id.clone())?;
     let worker = Arc::new(Worker {
         catalog,
         python,
         supervisors,
+        contained: Mutex::new(contained),
         clock,
         folder,
         id,
@@ -211,13 +270,27 @@ fn start(config: Config, parts: Parts) -> anyhow::Result<(Arc<Worker>, Presence)
         wake: Notify::new(),
         look: Notify::new(),
         silent: AtomicBool::new(false),
-        resting: AtomicBool::new(false),
+        rest: Rest::default(),
         started: Instant::now(),
         running: Mutex::default(),
         config,
     });
     presence.beat(&beat::heartbeat(&worker, 0))?;
     Ok((worker, presence))
+}
+
+/// Tells operators what holds the scripts, and what might.
+fn tell_containment(contained: &Contained) {
+    let in_force = &contained.in_force;
+    tracing::info!(
+        user = in_force.user.as_deref().unwrap_or("the worker's own"),
+        pid_namespace = in_force.pid_namespace,
+        landlock_abi = in_force.landlock_abi,
+        "this holds scripts apart from the host"
+    );
+    for missing in &in_force.missing {
+        tracing::warn!(missing = %missing, "scripts could be held better; `bcrl-worker check` tells more");
+    }
 }
 
 /// What wakes the worker: the clock, and changes of the folder.
@@ -253,7 +326,7 @@ async fn claim_and_run(
                 Ok(None) => break,
                 Err(error) => {
                     // The next tick tries again.
-                    tracing::warn!(error = %error, "no job could be claimed");
+                    tracing::warn!(error = with_reasons(&error), "no job could be claimed");
                     trouble = Some(error);
                     break;
                 }
@@ -263,7 +336,9 @@ async fn claim_and_run(
             if let Some(error) = trouble {
                 return Err(error).context("no job could be claimed");
             }
-            ensure!(!worker.is_unwell(), "what waits cannot be run here now");
+            if let Some(why) = worker.unwell() {
+                bail!("what waits cannot be run here now: {why}");
+            }
             return Ok(());
         }
         tokio::select! {
@@ -287,13 +362,38 @@ impl Worker {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn may_claim(&self) -> bool {
-        !self.is_unwell() && self.running().len() < self.config.concurrency as usize
+    /// What holds the scripts from now on.
+    pub(crate) fn contain(&self, contained: Contained) {
+        *self.lock_contained() = contained;
     }
 
-    /// Whether it would not bring a run to its end: what a silent worker claims is taken from it at once.
-    fn is_unwell(&self) -> bool {
-        self.silent.load(Ordering::Relaxed) || self.resting.load(Ordering::Relaxed)
+    /// What holds the scripts.
+    pub(crate) fn contained(&self) -> Contained {
+        self.lock_contained().clone()
+    }
+
+    fn lock_contained(&self) -> MutexGuard<'_, Contained> {
+        self.contained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_claim(&self) -> bool {
+        self.unwell().is_none() && self.running().len() < self.config.concurrency as usize
+    }
+
+    /// Why it would not bring a run to its end, where it would not: what a silent worker claims is taken from it at
+    /// once.
+    fn unwell(&self) -> Option<String> {
+        let silent = self.silent.load(Ordering::Relaxed);
+        let why = silent.then(|| "the worker cannot show that it lives".to_owned());
+        why.or_else(|| self.rest.why())
+    }
+
+    /// From now on jobs are left to other workers, for this reason, until runs can begin here again.
+    pub(crate) fn rest(&self, why: String) {
+        self.rest.begin(why);
+        self.look.notify_one();
     }
 
     async fn claim(self: &Arc<Self>) -> Result<Option<ClaimedJob>, FolderError> {

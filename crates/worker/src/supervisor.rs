@@ -10,7 +10,7 @@ use rustix::process::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::exec::{OWN_FAILURE, Report, adopt_orphans, end_orphans};
+use crate::exec::{OWN_FAILURE, Report, Started, adopt_orphans, end_orphans};
 
 /// How long a supervisor may take to end everything once its pipe has closed.
 const GONE: Duration = Duration::from_secs(2);
@@ -65,6 +65,7 @@ impl Supervisors {
             pid,
             all: self.clone(),
             words,
+            started: false,
             lines: BufReader::new(stdout).lines(),
         })
     }
@@ -77,10 +78,22 @@ impl Supervisors {
 /// How a supervisor went that gave no report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// It said that it could not do its work.
+    /// It could not do its work, and the script was never started.
+    BeforeTheStart,
+    /// It could not do its work to the end.
     ByItself,
     /// Somebody ended it.
     Ended,
+}
+
+impl Left {
+    fn with(exit_code: Option<i32>, started: bool) -> Self {
+        match (exit_code == Some(OWN_FAILURE.into()), started) {
+            (true, false) => Left::BeforeTheStart,
+            (true, true) => Left::ByItself,
+            (false, _) => Left::Ended,
+        }
+    }
 }
 
 /// A supervisor that runs a script. Dropped, its pipe closes, and it ends the whole tree.
@@ -90,6 +103,8 @@ pub struct Supervisor {
     pid: Option<Pid>,
     all: Supervisors,
     words: Option<ChildStdin>,
+    /// It has said that the script runs.
+    started: bool,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -99,10 +114,10 @@ impl Supervisor {
         loop {
             match self.lines.next_line().await {
                 Ok(Some(line)) => {
-                    // The line that says that the script was started is no report.
                     if let Ok(report) = serde_json::from_str(&line) {
                         return Some(report);
                     }
+                    self.started |= serde_json::from_str::<Started>(&line).is_ok();
                 }
                 Ok(None) | Err(_) => return None,
             }
@@ -131,17 +146,15 @@ impl Supervisor {
             // It stands still.
             let _ = self.child.kill().await;
         }
-        let all = self.all.clone();
+        let (all, started) = (self.all.clone(), self.started);
         drop(self);
         let ended =
             tokio::task::spawn_blocking(move || end_orphans(|child| all.alive().contains(&child)));
         if let Ok(left @ 1..) = ended.await {
             tracing::error!(left, "processes of a job cannot be killed");
         }
-        match gone {
-            Ok(Ok(status)) if status.code() == Some(OWN_FAILURE.into()) => Left::ByItself,
-            _ => Left::Ended,
-        }
+        let exit_code = gone.ok().and_then(|status| status.ok()?.code());
+        Left::with(exit_code, started)
     }
 }
 
@@ -149,6 +162,26 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         if let Some(pid) = self.pid {
             self.all.alive().remove(&pid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_it_went_tells_whether_the_script_may_have_run() {
+        let own = Some(i32::from(OWN_FAILURE));
+        for (exit_code, started, left) in [
+            (own, false, Left::BeforeTheStart),
+            (own, true, Left::ByItself),
+            // Killed, or ended by a signal's default: who knows what it had started.
+            (None, false, Left::Ended),
+            (None, true, Left::Ended),
+            (Some(0), true, Left::Ended),
+        ] {
+            assert_eq!(Left::with(exit_code, started), left);
         }
     }
 }

@@ -5,15 +5,13 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
-mod bad_body;
+mod bad_inputs;
 mod cancel;
 mod catalogs;
 mod list;
 mod process;
-mod refused;
 mod result;
 mod status;
 mod submit;
 mod support;
 mod surface;
-mod wire;

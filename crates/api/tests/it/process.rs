@@ -43,7 +43,11 @@ fn a_setting_that_is_none_ends_the_start_with_file_and_line() {
         ),
         (
             "\n[limits]\nqueue = 0\n",
-            "bcrl.toml, line 3: limits.queue: it must be at least 1",
+            "bcrl.toml, line 3: limits.queue: 0 is out of range: from 1 to 75000 is due",
+        ),
+        (
+            "retention = { jobs = \"0s\" }\n",
+            "bcrl.toml, line 1: retention.jobs: 0s is out of range",
         ),
         ("[api\n", "bcrl.toml, line 1: "),
     ] {
@@ -52,6 +56,14 @@ fn a_setting_that_is_none_ends_the_start_with_file_and_line() {
         assert_eq!(code, Some(78), "{said}");
         assert!(said.contains(told), "{said}");
     }
+    let nowhere = Site::new().set("SHARED_DIR", "");
+    let (code, said) = refused(&nowhere, &[]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(
+        said.contains("error: environment BCRL_SHARED_DIR: it is empty"),
+        "{said}"
+    );
+    assert!(!nowhere.path("data").exists());
     let (code, said) = refused(&site, &["--config", "elsewhere.toml"]);
     assert_eq!(code, Some(78), "{said}");
     assert!(said.contains("elsewhere.toml"), "{said}");

@@ -3,91 +3,7 @@
 use serde_json::json;
 use test_support::until;
 
-use crate::support::{
-    Lab, NOBODYS_ID, OLD_ID, PATIENCE, Ran, assert_no_null, assert_problem, head, open, raw,
-};
-
-/// Spellings that name no job, with `id` as one that exists.
-fn spellings(id: &str) -> Vec<String> {
-    vec![
-        id[..35].to_owned(),
-        format!("{id}0"),
-        format!("{{{id}}}"),
-        format!("%7B{id}%7D"),
-        format!("urn:uuid:{id}"),
-        id.to_uppercase(),
-        id.replace('-', ""),
-        format!("{id}%00"),
-        format!("{id}%0A"),
-        format!("{id}.json"),
-        format!("%20{id}"),
-        "../status".into(),
-        "..%2Fstatus".into(),
-        "%2e%2e%2fstatus".into(),
-        "%252e%252e%252fstatus".into(),
-        "..%5cstatus".into(),
-        "%c0%ae%c0%ae%c0%afstatus".into(),
-        "status".into(),
-        "status.json".into(),
-        ".tmp-x".into(),
-        "..".into(),
-        ".".into(),
-        "%".into(),
-        "1".repeat(300),
-    ]
-}
-
-#[test]
-fn one_job_has_one_spelling() {
-    let lab = Lab::with(&[open("open")]);
-    let uuid = lab.client.submit("open", "1");
-    for id in spellings(&uuid) {
-        for (method, rest) in [
-            ("GET", ""),
-            ("GET", "/result"),
-            ("GET", "/log"),
-            ("DELETE", ""),
-        ] {
-            let request = format!("{method} /api/v1/jobs/{id}{rest}");
-            let answer = raw(&lab.api, head(&request, &["Connection: close"]));
-            if answer.status == 405 {
-                // A slash in it makes another URL, where nobody may do this.
-                assert!(id.contains('/'), "{request}");
-                continue;
-            }
-            let problem = assert_problem(&answer, 404, "not-found");
-            assert!(!problem.to_string().contains("status.json"), "{problem}");
-        }
-    }
-    assert_eq!(lab.client.job(&uuid)["status"], "pending");
-}
-
-#[test]
-fn an_unknown_job_is_not_found_and_one_before_the_retention_has_expired() {
-    let lab = Lab::with(&[open("open")]);
-    let new = uuid::Uuid::now_v7().to_string();
-    for (id, status, name) in [
-        (NOBODYS_ID, 404, "not-found"),
-        (&new, 404, "not-found"),
-        ("ffffffff-ffff-7fff-bfff-ffffffffffff", 404, "not-found"),
-        ("00000000-0000-0000-0000-000000000000", 404, "not-found"),
-        (OLD_ID, 410, "job-expired"),
-        ("00000000-0000-7000-8000-000000000000", 410, "job-expired"),
-    ] {
-        let this = format!("/api/v1/jobs/{id}");
-        let alias = format!("/api/v1/job/{id}");
-        for path in [
-            &this,
-            &alias,
-            &format!("{this}/result"),
-            &format!("{this}/log"),
-        ] {
-            assert_problem(&lab.client.get(path), status, name);
-        }
-        let canceled = lab.client.send("DELETE", &this, &[], None);
-        assert_problem(&canceled, status, name);
-    }
-}
+use crate::support::{Lab, NOBODYS_ID, PATIENCE, Ran, assert_no_null, assert_problem, open};
 
 #[test]
 fn a_job_that_ran_tells_its_story() {
@@ -126,6 +42,39 @@ fn a_job_that_ran_tells_its_story() {
 }
 
 #[test]
+fn a_run_that_has_only_begun_is_none_that_has_ended() {
+    let lab = Lab::with(&[open("open")]);
+    let uuid = lab.client.submit("open", "1");
+    let this = format!("/api/v1/jobs/{uuid}");
+    let tag = lab.client.get(&this).header("etag").unwrap().to_owned();
+    let lease = |attempt: u32, rest: &str| {
+        let worker = format!("app1-{NOBODYS_ID}");
+        lab.site.put(
+            &format!("data/shared/bcrlapi/lease/{uuid}.json"),
+            &format!(
+                r#"{{"worker":"{worker}","attempt":{attempt},"claimed":"2026-11-20T12:00:00.000+09:00","pid":1{rest}}}"#
+            ),
+        );
+        lab.client.get(&this)
+    };
+    let run = format!(
+        r#"{{"attempt":1,"worker":"app1-{NOBODYS_ID}","started_date":"2026-11-20T12:00:00.000+09:00","ended_date":"2026-11-20T12:00:01.000+09:00","outcome":"given_back"}}"#
+    );
+    let token = r#","token":"0123456789abcdef0123456789abcdef""#;
+    // A worker writes the lease first, and then the index.
+    let claimed = lease(1, token);
+    assert_eq!(
+        (&claimed.json()["status"], claimed.json().get("attempt")),
+        (&json!("pending"), None)
+    );
+    assert_eq!(claimed.header("etag"), Some(tag.as_str()));
+    let waits_again = lease(1, &format!(r#","attempts":[{run}]"#));
+    assert_eq!(waits_again.json()["attempt"], 1);
+    let claimed_again = lease(2, &format!(r#"{token},"attempts":[{run}]"#));
+    assert_eq!(claimed_again.json()["attempt"], 1);
+}
+
+#[test]
 fn the_other_spelling_of_the_url_shows_the_same_job() {
     let lab = Lab::with(&[open("open")]);
     let uuid = lab.client.submit("open", "1");
@@ -157,6 +106,7 @@ fn an_unchanged_job_is_not_sent_again() {
         let answer = ask(tags);
         assert_eq!((answer.status, answer.body.len()), (304, 0), "{tags}");
         assert_eq!(answer.header("etag"), Some(etag.as_str()));
+        assert_eq!(answer.header("vary"), Some("Accept-Language"));
     }
     for garbage in [
         "",
@@ -234,34 +184,4 @@ fn progress_is_shown_while_the_script_works() {
         log.header("content-type"),
         Some("text/plain; charset=utf-8")
     );
-}
-
-#[test]
-fn a_broken_index_is_answered_from_the_last_good_one() {
-    let lab = Lab::with(&[open("open")]);
-    let ids = [
-        lab.client.submit("open", "1"),
-        lab.client.submit("open", "2"),
-    ];
-    let path = lab.site.shared("request/status.json");
-    let whole = lab.read("request/status.json");
-    // Nobody mends it while somebody has the lock.
-    let held = lab.lock();
-    for broken in ["", &whole[..whole.len() / 2]] {
-        std::fs::write(&path, broken).unwrap();
-        let list = lab.client.get("/api/v1/jobs").json();
-        assert_eq!(list["jobs"].as_array().unwrap().len(), 2, "{broken:?}");
-        assert_eq!(lab.client.job(&ids[1])["queue_position"], 2, "{broken:?}");
-    }
-    drop(held);
-    let third = lab.client.submit("open", "3");
-    let index = lab.site.index();
-    let entries = index["jobs"].as_array().unwrap();
-    let entries: Vec<_> = entries.iter().map(|entry| &entry["uuid"]).collect();
-    assert_eq!(
-        entries,
-        [&ids[0], &ids[1], &third],
-        "the next commit mends it"
-    );
-    assert!(!lab.names("quarantine").is_empty());
 }

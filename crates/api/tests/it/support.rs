@@ -87,6 +87,14 @@ impl Lab {
         std::fs::read_to_string(self.site.shared(name)).unwrap()
     }
 
+    /// The params of a job's request file, to the letter.
+    #[track_caller]
+    pub(crate) fn params(&self, uuid: &Value) -> String {
+        let text = self.read(&format!("request/{}.json", uuid.as_str().unwrap()));
+        let (_, params) = text.split_once("\"params\":").unwrap();
+        params.strip_suffix('}').unwrap().to_owned()
+    }
+
     /// Takes the lock of the queue, as another process would; it is released with the file.
     pub(crate) fn lock(&self) -> File {
         let path = self.site.shared("request/status.json.lock");

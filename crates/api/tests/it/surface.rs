@@ -3,71 +3,7 @@
 use serde_json::json;
 use test_support::{Site, until};
 
-use crate::support::{Lab, NOBODYS_ID, PATIENCE, add, assert_problem, head, open, raw};
-
-#[test]
-fn a_method_that_a_url_does_not_know_is_told_which_ones_it_does() {
-    let lab = Lab::with(&[add()]);
-    let job = format!("/api/v1/jobs/{NOBODYS_ID}");
-    let result = format!("{job}/result");
-    let table = [
-        ("/api/v1/jobs", "GET, HEAD, OPTIONS"),
-        (job.as_str(), "DELETE, GET, HEAD, OPTIONS, POST"),
-        (result.as_str(), "GET, HEAD, OPTIONS"),
-        ("/api/v1/add/1/2", "OPTIONS, POST"),
-        ("/healthz", "GET, HEAD, OPTIONS"),
-        ("/api/v1/apis", "GET, HEAD, OPTIONS"),
-    ];
-    for (path, allow) in table {
-        for method in ["PUT", "PATCH", "TRACE", "BREW"] {
-            let answer = lab.client.send(method, path, &[], None);
-            assert_problem(&answer, 405, "method-not-allowed");
-            assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
-        }
-        let answer = lab.client.send("OPTIONS", path, &[], None);
-        assert_eq!((answer.status, answer.body.len()), (204, 0), "{path}");
-        assert_eq!(answer.header("allow"), Some(allow), "{path}");
-    }
-    assert_problem(
-        &lab.client.post("/healthz", "{}"),
-        405,
-        "method-not-allowed",
-    );
-    let answer = lab.client.get("/api/v1/add/1/2");
-    assert_problem(&answer, 405, "method-not-allowed");
-    let answer = raw(
-        &lab.api,
-        head("HEAD /api/v1/add/1/2", &["Connection: close"]),
-    );
-    assert_eq!((answer.status, answer.body.len()), (405, 0));
-}
-
-#[test]
-fn what_is_nowhere_is_not_found_whatever_the_method() {
-    let lab = Lab::with(&[add()]);
-    for path in [
-        "/",
-        "//",
-        "/api",
-        "/api/v1/jobs/",
-        "/api/v1/jobs//result",
-        "/healthz/",
-        "/api/v2/jobs",
-        "/%ff",
-        "/API/V1/JOBS",
-    ] {
-        for method in ["GET", "POST", "OPTIONS", "PUT"] {
-            let answer = raw(
-                &lab.api,
-                head(
-                    &format!("{method} {path}"),
-                    &["Connection: close", "Content-Length: 0"],
-                ),
-            );
-            assert_problem(&answer, 404, "not-found");
-        }
-    }
-}
+use crate::support::{Lab, NOBODYS_ID, PATIENCE, add, assert_problem, open};
 
 #[test]
 fn every_answer_has_a_request_id_of_its_own_and_is_not_sniffed() {
@@ -154,6 +90,7 @@ fn every_problem_is_explained() {
         "bad-request",
         "invalid-json",
         "validation-failed",
+        "precondition-failed",
         "payload-too-large",
         "unsupported-media-type",
         "range-not-satisfiable",

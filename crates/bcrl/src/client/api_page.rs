@@ -8,6 +8,11 @@ use super::body::pair_value;
 use super::json_text;
 use super::show::{self, plain};
 
+/// From how many bytes on an example is shown in part only.
+const LONG: usize = 1000;
+/// How many characters of a long example are shown.
+const SHOWN: usize = 300;
+
 /// The whole page.
 pub(super) fn describe(api: &ApiSummary, client: &Client) -> String {
     let title = format!(
@@ -25,23 +30,32 @@ pub(super) fn describe(api: &ApiSummary, client: &Client) -> String {
     );
     let example = api.example.as_ref().map_or("{}", |example| example.get());
     let example = json_text::compact(example);
-    parts.push(section("example", &example));
-    parts.push(section("try it", &commands(&api.name, &example, client)));
+    let (shown, commands) = match example.len() <= LONG {
+        true => (example.clone(), commands(&api.name, &example, client)),
+        false => (in_part(&example), commands_by_file(&api.name, client)),
+    };
+    parts.push(section("example", &shown));
+    parts.push(section("try it", &commands));
     parts.join("\n\n")
 }
 
+fn in_part(example: &str) -> String {
+    let start: String = example.chars().take(SHOWN).collect();
+    format!("{start}… ({} in all)", show::size(example.len() as u64))
+}
+
+/// Commands for an example that nobody wants to see on a command line.
+fn commands_by_file(name: &str, client: &Client) -> String {
+    let bcrl = &client.settings.command;
+    let file = format!("{name}.json");
+    format!(
+        "{bcrl} apis --json {name} | jq .example > {file}\n{bcrl} submit {name} --file {file} --wait\n{}",
+        curl(name, &format!("@{file}"), client)
+    )
+}
+
 fn commands(name: &str, example: &str, client: &Client) -> String {
-    let url = format!("{}/api/v1/jobs/{name}", client.server.url());
-    // The variable, never its value: the page may be copied into a document.
-    let key = match client.settings.key {
-        Some(_) => "-H \"Authorization: Bearer $BCRL_KEY\" ",
-        None => "",
-    };
-    let curl = format!(
-        "curl -X POST {} -H 'Content-Type: application/json' {key}-d {}",
-        quoted(&url),
-        quoted(example)
-    );
+    let curl = curl(name, example, client);
     match pairs(example) {
         Some(pairs) => format!(
             "{} submit {name} {pairs}--wait\n{curl}",
@@ -49,6 +63,20 @@ fn commands(name: &str, example: &str, client: &Client) -> String {
         ),
         None => curl,
     }
+}
+
+fn curl(name: &str, body: &str, client: &Client) -> String {
+    let url = format!("{}/api/v1/jobs/{name}", client.server.url());
+    // The variable, never its value: the page may be copied into a document.
+    let key = match client.settings.key {
+        Some(_) => "-H \"Authorization: Bearer $BCRL_KEY\" ",
+        None => "",
+    };
+    format!(
+        "curl -X POST {} -H 'Content-Type: application/json' {key}-d {}",
+        quoted(&url),
+        quoted(body)
+    )
 }
 
 /// The members of an example as `key=value`, each with a space behind it; none where they cannot be given so.

@@ -130,9 +130,12 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn parse_url(text: &str) -> Result<Url, Error> {
+    // Paths are put behind it, so nothing may follow its own.
+    let ends_with_path = |url: &Url| url.query().is_none() && url.fragment().is_none();
     text.parse::<Url>()
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .filter(ends_with_path)
         .ok_or_else(|| {
             Error::Usage(format!(
                 "{text:?} is no address of a server: one such as {DEFAULT_URL} is due"
@@ -151,6 +154,8 @@ mod tests {
             "",
             "localhost:8080",
             "ftp://example",
+            "http://example/?a=b",
+            "http://example/#part",
             "/tmp/socket",
             "http://",
         ] {

@@ -9,3 +9,4 @@ mod campaign;
 mod client;
 mod scripted_server;
 mod up;
+mod upkeep;

@@ -1,5 +1,6 @@
 //! `bcrl up`, as somebody meets it who has read nothing but the first lines of the README.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -130,4 +131,28 @@ fn settings_that_cannot_be_used_end_it_before_anything_listens() {
         up.log()
     );
     assert!(!site.path("data").exists());
+}
+
+#[test]
+fn a_containment_that_this_host_does_not_give_ends_it_as_a_setting_would() {
+    let (key, value, told) = if rustix::process::geteuid().is_root() {
+        (
+            "WORKER__CONTAINMENT",
+            "required",
+            "worker: worker.containment is \"required\", but own user is not available: ",
+        )
+    } else {
+        (
+            "WORKER__USER",
+            "0:0",
+            "worker.user is \"0:0\", but only root can run scripts as another user",
+        )
+    };
+    let site = Site::new().set(key, value);
+    // Nobody but its owner and root reaches anything in there.
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(site.path(""), private).unwrap();
+    let mut up = Process::start(&site, "bcrl", &["up"]);
+    assert_eq!(up.wait(SOON).code(), Some(78), "{}", up.log());
+    assert!(up.log().contains(&format!("error: {told}")), "{}", up.log());
 }

@@ -76,6 +76,44 @@ fn submits_claims_and_ends_from_many_threads_lose_nothing() {
 }
 
 #[test]
+fn of_those_who_wait_together_as_many_are_accepted_as_the_queue_has_room_for() {
+    let site = Site::with(Options {
+        queue_limit: 4,
+        ..Options::default()
+    });
+    site.submit("soc", 0);
+    // While somebody holds the lock they gather, and are then decided on in few commits.
+    let held = std::fs::File::open(site.path("request/status.json.lock")).unwrap();
+    fs2::FileExt::lock_exclusive(&held).unwrap();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let site = &site;
+        let submits = (1..=8).map(|n| scope.spawn(move || site.try_to_submit("soc", n)));
+        let submits: Vec<_> = submits.collect();
+        while site.names("request").len() < 4 + 8 {
+            std::thread::yield_now();
+        }
+        fs2::FileExt::unlock(&held).unwrap();
+        let join = |submit: std::thread::ScopedJoinHandle<'_, _>| submit.join().unwrap();
+        submits.into_iter().map(join).collect()
+    });
+    let (accepted, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!((accepted.len(), refused.len()), (3, 5));
+    for refused in refused {
+        let refused = refused.unwrap_err();
+        assert!(matches!(*refused.0, FolderError::QueueFull { limit: 4 }));
+    }
+    let queue = site.folder.queue().unwrap();
+    let accepted: Vec<_> = accepted.into_iter().map(Result::unwrap).collect();
+    assert!(accepted.iter().all(|uuid| queue.get(*uuid).is_some()));
+    let files = site.names("request");
+    assert_eq!(
+        files.len(),
+        4 + 3,
+        "four requests and the index's own: {files:?}"
+    );
+}
+
+#[test]
 fn a_lock_that_is_held_too_long_is_an_answer_that_names_its_holder() {
     let site = Site::with(Options {
         patience: Duration::from_millis(50),

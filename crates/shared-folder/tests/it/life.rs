@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use chrono::TimeDelta;
 use job_core::status::{Failure, FailureReason, State, Status};
 use shared_folder::finish::{Cancel, Ended, Measured};
+use shared_folder::view::PublishedResponse;
 use shared_folder::{FolderError, Options};
 
 use crate::support::{Site, at, offer, worker};
@@ -241,19 +242,9 @@ fn a_full_queue_refuses_and_leaves_no_file() {
         ..Options::default()
     });
     site.submit("soc", 0);
-    let uuid = shared_folder::job_id(at(1));
-    let params = serde_json::value::RawValue::from_string("{}".into()).unwrap();
-    let api = "soc".parse().unwrap();
-    let request = job_core::files::Request {
-        uuid,
-        api,
-        request_date: at(1),
-        params,
-        traceparent: None,
-    };
-    let refused = site.submitter.submit(request).unwrap_err();
+    let refused = site.try_to_submit("soc", 1).unwrap_err();
     assert!(matches!(*refused.0, FolderError::QueueFull { limit: 1 }));
-    assert!(site.folder.job(uuid, at(1)).unwrap().is_none());
+    assert_eq!(site.folder.queue().unwrap().len(), 1);
     assert_eq!(
         site.names("request").len(),
         4,
@@ -308,5 +299,78 @@ fn retention_does_not_believe_a_clock_that_jumped() {
     assert_eq!(
         shared_folder::retain::retain(&site.folder, at(101 * day)).unwrap(),
         1
+    );
+}
+
+#[test]
+fn a_result_that_was_changed_by_hand_is_not_handed_out() {
+    use std::io::Read;
+    let site = Site::new();
+    let by_worker = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    site.finish(&job, "{\"soc\":0.5}", 2);
+    let by_hand = site.submit("soc", 3);
+    std::fs::write(
+        site.path(&format!("response/{by_hand}.json")),
+        "{\"soc\":0.5}",
+    )
+    .unwrap();
+    for uuid in [by_worker, by_hand] {
+        let receipt = site
+            .folder
+            .job(uuid, at(4))
+            .unwrap()
+            .unwrap()
+            .receipt
+            .unwrap();
+        // The test's own moment is before the files' times: nothing is believed without being read.
+        let now = at(4);
+        for _ in 0..2 {
+            let PublishedResponse::Sound(mut file) =
+                site.folder.published_response(&receipt, now).unwrap()
+            else {
+                panic!("nobody touched it")
+            };
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "{\"soc\":0.5}");
+        }
+        let path = site.path(&format!("response/{uuid}.json"));
+        std::fs::remove_file(&path).unwrap();
+        let gone = site.folder.published_response(&receipt, now).unwrap();
+        assert!(matches!(gone, PublishedResponse::Gone));
+        std::fs::write(&path, "{\"soc\":0.6}").unwrap();
+        let changed = site.folder.published_response(&receipt, now).unwrap();
+        assert!(matches!(changed, PublishedResponse::Changed), "{receipt:?}");
+    }
+}
+
+#[test]
+fn a_long_message_stands_whole_in_the_receipt_and_briefly_in_the_index() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    let message = "電".repeat(2000);
+    let failure = Failure::new(FailureReason::ExitCode, message.clone());
+    site.folder
+        .finish_failed(&job, &failure, &Measured::default(), at(2))
+        .unwrap();
+    let shown = site.folder.job(uuid, at(3)).unwrap().unwrap();
+    let told = |state: &State| match state {
+        State::Failed {
+            failure: Some(failure),
+            ..
+        } => failure.message.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(&shown.state), message);
+    let brief = told(shown.entry.state());
+    assert_eq!(brief.chars().count(), 301);
+    assert!(site.read("request/status.json").len() < 1500);
+    // Settled once more from the facts, it is the same.
+    shared_folder::sweep::settle_at_start(&site.folder, at(4)).unwrap();
+    assert_eq!(
+        told(site.folder.queue().unwrap().get(uuid).unwrap().state()),
+        brief
     );
 }

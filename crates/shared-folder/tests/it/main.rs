@@ -5,7 +5,9 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod bad_index;
 mod contention;
+mod fsck;
 mod life;
 mod recovery;
 mod support;

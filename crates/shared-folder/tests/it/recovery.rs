@@ -7,10 +7,11 @@ use job_core::files::{Heartbeat, RunningJob};
 use job_core::lease::Beat;
 use job_core::status::{State, Status};
 use shared_folder::claim::ClaimedJob;
+use shared_folder::finish::Ended;
 use shared_folder::heartbeat::Presence;
-use shared_folder::recover::{Duty, Sweeper, settle_at_start};
+use shared_folder::sweep::{Duty, Sweeper, settle_at_start};
 
-use crate::support::{Site, at, worker};
+use crate::support::{Site, at, offer, worker};
 
 const BEAT: Beat = Beat {
     lease: Duration::from_secs(60),
@@ -279,7 +280,7 @@ fn a_request_that_was_broken_by_hand_fails_its_job_and_no_other() {
     std::fs::write(&path, "{\"uuid\":1").unwrap();
     std::fs::remove_file(site.path(&format!("request/{gone}.json"))).unwrap();
     assert_eq!(site.claim(1, 3).uuid, sound);
-    for uuid in [broken, gone] {
+    for (uuid, reason) in [(broken, "invalid_request"), (gone, "request_missing")] {
         let State::Failed {
             failure: Some(failure),
             ..
@@ -287,7 +288,7 @@ fn a_request_that_was_broken_by_hand_fails_its_job_and_no_other() {
         else {
             panic!()
         };
-        assert_eq!(failure.reason.as_str(), "request_missing");
+        assert_eq!(failure.reason.as_str(), reason);
     }
 }
 
@@ -366,4 +367,99 @@ fn lists_show_no_end_that_has_no_receipt() {
     let shown = site.folder.settled(entries, at(2)).unwrap();
     assert_eq!(shown[0].status(), Status::Failed, "there is no result");
     assert_eq!(site.status(uuid, 3), Status::Failed);
+}
+
+#[test]
+fn a_folder_in_place_of_a_request_or_receipt_holds_up_nobody() {
+    let site = Site::new();
+    let known = site.submit("soc", 0);
+    let unknown = shared_folder::job_id(at(1));
+    let other = site.submit("soc", 2);
+    std::fs::create_dir(site.path(&format!("receipt/{known}.json"))).unwrap();
+    std::fs::create_dir(site.path(&format!("request/{unknown}.json"))).unwrap();
+    std::fs::remove_file(site.path(&format!("request/{other}.json"))).unwrap();
+    std::fs::create_dir(site.path(&format!("request/{other}.json"))).unwrap();
+    let mut sweeper = Sweeper::new(Duty::Settle, BEAT);
+    sweep(&site, &mut sweeper, 3);
+    assert_eq!(site.claim(1, 4).uuid, known, "the receipt was put aside");
+    assert!(
+        site.folder
+            .claim(&worker(1), 1, &offer(), at(5))
+            .unwrap()
+            .is_none()
+    );
+    for uuid in [unknown, other] {
+        assert_eq!(site.status(uuid, 6), Status::Failed);
+        let receipt = site.read(&format!("receipt/{uuid}.json"));
+        assert!(receipt.contains("invalid_request"), "{receipt}");
+    }
+}
+
+#[test]
+fn a_request_that_is_another_jobs_is_not_run() {
+    let site = Site::new();
+    let (first, second) = (site.submit("soc", 0), site.submit("soc", 1));
+    let (one, two) = (
+        site.path(&format!("request/{first}.json")),
+        site.path(&format!("request/{second}.json")),
+    );
+    std::fs::remove_file(&one).unwrap();
+    std::fs::copy(&two, &one).unwrap();
+    assert_eq!(site.claim(1, 2).uuid, second);
+    let receipt = site.read(&format!("receipt/{first}.json"));
+    assert!(receipt.contains(&second.to_string()), "{receipt}");
+}
+
+#[test]
+fn a_job_that_is_settled_by_its_receipt_leaves_nothing_behind() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    let lease = site.read(&format!("lease/{uuid}.json"));
+    let before = site.read("request/status.json");
+    site.finish(&job, "1", 2);
+    // As after a kill between the receipt and what comes behind it.
+    std::fs::write(site.path(&format!("lease/{uuid}.json")), lease).unwrap();
+    std::fs::write(site.path(&format!("progress/{uuid}.json")), "{}").unwrap();
+    std::fs::write(site.path("request/status.json"), before).unwrap();
+    settle_at_start(&site.folder, at(3)).unwrap();
+    assert_eq!(site.status(uuid, 4), Status::Done);
+    assert_eq!(
+        (site.names("lease"), site.names("progress")),
+        (vec![], vec![])
+    );
+}
+
+#[test]
+fn a_run_whose_receipt_failed_the_last_time_ends_its_job_itself() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    // Its response was published, and the disk was full before its receipt was.
+    std::fs::write(site.path(&format!("response/{uuid}.json")), "{\"soc\":1}").unwrap();
+    let ended = site.finish(&job, "{\"soc\":1}", 2);
+    assert_eq!(ended, Ended::Published);
+    let receipt = site
+        .folder
+        .job(uuid, at(3))
+        .unwrap()
+        .unwrap()
+        .receipt
+        .unwrap();
+    assert_eq!(receipt.attempt, Some(1));
+    assert_eq!(site.names("quarantine/late"), Vec::<String>::new());
+}
+
+#[test]
+fn a_receipt_that_became_a_link_is_put_aside_and_written_anew() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    site.finish(&job, "1", 2);
+    let receipt = site.path(&format!("receipt/{uuid}.json"));
+    std::fs::remove_file(&receipt).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &receipt).unwrap();
+    assert_eq!(site.status(uuid, 3), Status::Done);
+    assert!(receipt.symlink_metadata().unwrap().is_file());
+    assert_eq!(site.folder.quarantined().unwrap().len(), 1);
 }

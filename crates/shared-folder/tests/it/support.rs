@@ -11,7 +11,7 @@ use job_core::ids::{JobId, WorkerId};
 use job_core::status::Status;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::Measured;
-use shared_folder::submit::Submitter;
+use shared_folder::submit::{Refused, Submitter};
 use shared_folder::{Options, SharedFolder, job_id};
 
 pub(crate) struct Site {
@@ -49,7 +49,7 @@ impl Site {
         let home = tempfile::tempdir().unwrap();
         let folder =
             Arc::new(SharedFolder::open(&home.path().join("shared/bcrlapi"), options).unwrap());
-        shared_folder::recover::settle_at_start(&folder, at(0)).unwrap();
+        shared_folder::sweep::settle_at_start(&folder, at(0)).unwrap();
         Site {
             submitter: Submitter::start(folder.clone()),
             folder,
@@ -58,6 +58,10 @@ impl Site {
     }
 
     pub(crate) fn submit(&self, api: &str, second: i64) -> JobId {
+        self.try_to_submit(api, second).unwrap()
+    }
+
+    pub(crate) fn try_to_submit(&self, api: &str, second: i64) -> Result<JobId, Refused> {
         let uuid = job_id(at(second));
         let params = serde_json::value::RawValue::from_string(r#"{"n":1}"#.into()).unwrap();
         let api = api.parse().unwrap();
@@ -68,8 +72,7 @@ impl Site {
             params,
             traceparent: None,
         };
-        self.submitter.submit(request).unwrap();
-        uuid
+        self.submitter.submit(request).map(|()| uuid)
     }
 
     pub(crate) fn claim(&self, by: u128, second: i64) -> ClaimedJob {

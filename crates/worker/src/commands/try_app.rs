@@ -1,7 +1,7 @@
 //! `bcrl-worker try NAME`: runs an app on its example exactly as a job would be run, without any queue.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,10 +17,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::note;
 use crate::attempt::{Attempt, RunLimits};
 use crate::config::Config;
+use crate::contained;
 use crate::exec::{Ending, Report};
-use crate::outcome::{Outcome, outcome};
+use crate::outcome::{Outcome, OwnFailure, outcome};
+use crate::progress::ProgressTail;
 use crate::python;
+use crate::scratch;
 use crate::supervisor::Supervisors;
+
+/// How often progress and log are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Bytes of a MiB, in which memory is told.
+const MIB: f64 = 1_048_576.0;
 
 /// Runs the app; its result goes to standard output, its log and progress to standard error. Exit code 1 where a job
 /// would have failed.
@@ -58,6 +66,7 @@ pub async fn try_app(
         params,
         traceparent: None,
     };
+    scratch::make(&config.scratch_dir, &config.containment)?;
     let attempt = Attempt::make(&config.scratch_dir, request.uuid, 1)?;
     let report = run(config, parts, &app, &request, &attempt, now).await;
     let printed = std::fs::read(attempt.printed()).unwrap_or_default();
@@ -75,38 +84,26 @@ async fn run(
     now: Date,
 ) -> anyhow::Result<Option<Report>> {
     let python = python::find(&config.python);
-    let limits = RunLimits {
-        result: config.result_limit,
-        log: config.log_limit,
-        grace_ms: u64::try_from(config.grace.as_millis()).unwrap_or(u64::MAX),
-    };
+    let supervisors = Supervisors::new(parts.executable.clone())?;
+    let nobody = shared_folder::job_id(now);
+    let contained = contained::find_out(config, &python, &supervisors, nobody).await?;
+    let limits = RunLimits::of(config, &contained.wanted);
     let log = attempt.log();
     let order = attempt.order(app, &python.path, request, 1, &limits, &log)?;
-    let supervisors = Supervisors::new(parts.executable.clone())?;
     let mut supervisor = supervisors.start(&order).context("start the supervisor")?;
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
-    let mut progress = attempt.progress(request.uuid, 1);
-    let mut shown = 0;
-    let mut show = |now| {
-        if let Some(progress) = progress.latest(now) {
-            note(format_args!(
-                "progress {:5.1} %  {}",
-                progress.percent.unwrap_or(0.0),
-                progress.message.unwrap_or_default()
-            ));
-        }
-        let text = std::fs::read(&log).unwrap_or_default();
-        // The log is written as it comes; what is new of it is shown.
-        let _ = std::io::stderr().write_all(text.get(shown..).unwrap_or_default());
-        shown = text.len();
+    let mut shown = Shown {
+        progress: attempt.progress(request.uuid, 1),
+        log,
+        log_bytes: 0,
     };
     loop {
         tokio::select! {
             report = supervisor.report() => {
-                show(now);
+                shown.catch_up(now);
                 if report.is_none() {
                     supervisor.end_what_is_left().await;
                 }
@@ -114,11 +111,37 @@ async fn run(
             }
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            () = tokio::time::sleep(Duration::from_millis(200)) => show(now),
+            () = tokio::time::sleep(LOOK) => shown.catch_up(now),
         }
     }
     supervisor.end_what_is_left().await;
     bail!("interrupted")
+}
+
+/// Progress and log of the run, as far as they were shown.
+struct Shown {
+    progress: ProgressTail,
+    log: PathBuf,
+    /// How much of the log was shown, in bytes.
+    log_bytes: usize,
+}
+
+impl Shown {
+    /// Shows what is new.
+    fn catch_up(&mut self, now: Date) {
+        if let Some(progress) = self.progress.latest(now) {
+            note(format_args!(
+                "progress {:5.1} %  {}",
+                progress.percent.unwrap_or(0.0),
+                progress.message.unwrap_or_default()
+            ));
+        }
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let new = text.get(self.log_bytes..).unwrap_or_default();
+        // Whoever closed the pipe has read enough.
+        let _ = std::io::stderr().write_all(new);
+        self.log_bytes = text.len();
+    }
 }
 
 fn tell(report: &Report, app: &App, printed: &[u8]) -> ExitCode {
@@ -126,17 +149,17 @@ fn tell(report: &Report, app: &App, printed: &[u8]) -> ExitCode {
     note(format_args!(
         "{}: {seconds:.3} s, {:.1} MiB of memory",
         app.api.name,
-        report.max_memory as f64 / f64::from(1 << 20)
+        report.max_memory as f64 / MIB
     ));
     if report.ending == Ending::Printed {
         let _ = std::io::stdout().write_all(printed.trim_ascii_end());
         let _ = std::io::stdout().write_all(b"\n");
         return ExitCode::SUCCESS;
     }
-    if let Ending::SpawnError { message } = &report.ending {
+    if let Ending::SpawnError { message } | Ending::NotContained { message } = &report.ending {
         note(message);
     }
-    match outcome(Some(report), None, false, &app.api.limits) {
+    match outcome(Some(report), None, OwnFailure::Final, &app.api.limits) {
         Outcome::Failed(failure) => note(format_args!(
             "failed ({}): {}",
             failure.reason.as_str(),

@@ -1,6 +1,5 @@
 //! The pipes to and from the worker: its words come on stdin, ours go out on stdout.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -56,12 +55,4 @@ pub(super) fn tell(words: &impl Serialize) -> io::Result<()> {
 pub(super) fn complain(message: impl Display) {
     // There is nobody else to tell.
     let _ = writeln!(io::stderr(), "bcrl-worker exec: {message}");
-}
-
-/// An error with its reasons, in one line.
-pub(super) fn with_reasons(error: &dyn Error) -> String {
-    let reasons = std::iter::successors(error.source(), |&reason| reason.source());
-    reasons.fold(error.to_string(), |text, reason| {
-        format!("{text}: {reason}")
-    })
 }

@@ -9,7 +9,12 @@
 //! | [`order`] | the order that comes in, the lines that go out |
 //! | `control` | the pipes to and from the worker |
 //! | `script` | the start of the script |
-//! | `watch` | from its start to its end: time, memory, output, the worker's wish |
+//! | [`containment`] | what holds it apart from its host: the words |
+//! | `init` | the process between supervisor and script, which is contained and becomes or starts it |
+//! | `hold` | what it takes upon itself: `user`, `namespace`, `writes` and `limits`, one part each |
+//! | `exits` | how the supervisor hears of the script's exit |
+//! | `watch` | from its start to its end: time, memory, processes, output, the worker's wish |
+//! | `disk` | what it holds in its folder |
 //! | `drain` | its stdout and stderr, on their way into files |
 //! | `tree` | all processes below: list, signal, reap |
 //! | `proc` | what `/proc` says of them |
@@ -18,17 +23,30 @@
 //! The worker holds the supervisor's stdin. A line `terminate` is a SIGTERM to the tree; its
 //! end means that the worker is dead, and kills the tree at once. On stdout come at most two
 //! lines of JSON, [`Started`] and [`Report`]. Where the supervisor itself fails (the order or
-//! a file of the worker's cannot be opened or written), there is no report, but a line on
-//! stderr and exit code 74: nothing is said against the script then.
+//! a file of the worker's cannot be opened or written, the host has no room for a process),
+//! there is no report, but a line on stderr and exit code 74: nothing is said against the
+//! script then.
+//!
+//! Between the two stands the init, the same command with `-` for its order: it takes upon itself
+//! whatever is to hold the script, and becomes it, or starts it in a PID namespace of its own.
 
+pub mod containment;
 mod control;
+mod disk;
 mod drain;
+mod exits;
+mod hold;
+mod init;
 mod judge;
+mod limits;
+mod namespace;
 pub mod order;
 mod proc;
 mod script;
 mod tree;
+mod user;
 mod watch;
+mod writes;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,16 +56,23 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use self::control::{Worker, complain, tell, with_reasons};
+use self::containment::{InForce, Missing};
+use self::control::{Worker, complain, tell};
+use self::disk::Disk;
 use self::drain::{Drain, Log, Printed};
+use self::namespace::Namespaces;
 pub use self::order::{Ending, Order, Report, Started};
 use self::script::{Files, Script};
 use self::tree::Exit;
 pub(crate) use self::tree::{adopt_orphans, end_orphans};
 use self::watch::{Over, Watch};
+use crate::trouble::with_reasons;
 
 /// `EX_IOERR` of sysexits.h: the supervisor's own failure, not the script's.
 pub(crate) const OWN_FAILURE: u8 = 74;
+
+/// What stands for the order's file where the process is to be the init.
+const INIT: &str = "-";
 
 /// Why the supervisor could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +103,15 @@ pub enum ExecError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The init failed.
+    #[error("{0}")]
+    Init(String),
     /// The script could not be started; becomes [`Ending::SpawnError`].
     #[error("{0}")]
     Spawn(String),
+    /// It was not started without a part of its containment; becomes [`Ending::NotContained`].
+    #[error("{0}")]
+    NotContained(Missing),
 }
 
 impl ExecError {
@@ -94,8 +125,11 @@ impl ExecError {
     }
 }
 
-/// Runs the script that the order file describes, from its start to its report.
+/// Runs the script that the order file describes, from its start to its report; with `-`, is the init of a run.
 pub fn run(order_file: &Path) -> ExitCode {
+    if order_file == Path::new(INIT) {
+        return init::run();
+    }
     match run_order(order_file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -107,24 +141,39 @@ pub fn run(order_file: &Path) -> ExitCode {
 
 fn run_order(order_file: &Path) -> Result<(), ExecError> {
     let order = Order::read(order_file)?;
+    let namespaces = order.containment.pid_namespace.then(Namespaces::prepare);
+    let namespaces = match namespaces.transpose() {
+        Err(ExecError::NotContained(missing)) => {
+            return say(&never_started(not_contained(missing)));
+        }
+        namespaces => namespaces?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ExecError::system("start the runtime"))?;
-    let outcome = match runtime.block_on(supervise(&order)) {
-        Err(ExecError::Spawn(message)) => Ok(Some(never_started(message))),
+    let outcome = match runtime.block_on(supervise(&order, namespaces)) {
+        Err(ExecError::Spawn(message)) => {
+            let spawn_error = Ending::SpawnError { message };
+            Ok(Some(never_started((spawn_error, InForce::default()))))
+        }
+        Err(ExecError::NotContained(missing)) => Ok(Some(never_started(not_contained(missing)))),
         other => other,
     };
     // A write that hangs on a dead disk must not hold the exit.
     runtime.shutdown_background();
-    match outcome? {
-        Some(report) => tell(&report).map_err(ExecError::system("write the report")),
-        None => Ok(()),
-    }
+    outcome?.as_ref().map_or(Ok(()), say)
+}
+
+fn say(report: &Report) -> Result<(), ExecError> {
+    tell(report).map_err(ExecError::system("write the report"))
 }
 
 /// Starts the script and stays until its tree is gone. No report if the worker died before.
-async fn supervise(order: &Order) -> Result<Option<Report>, ExecError> {
+async fn supervise(
+    order: &Order,
+    namespaces: Option<Namespaces>,
+) -> Result<Option<Report>, ExecError> {
     outlive_signals().map_err(ExecError::system("catch signals"))?;
     tree::adopt_orphans().map_err(ExecError::system("become a subreaper"))?;
     let child_exits =
@@ -132,12 +181,12 @@ async fn supervise(order: &Order) -> Result<Option<Report>, ExecError> {
     let worker = Worker::listen();
 
     let files = Files::open(order)?;
-    let mut script = Script::start(order, &files.stdin)?;
+    let (mut script, exits) = Script::start(order, namespaces, child_exits)?;
     // A worker that cannot be told is dead, and its pipe says so.
     let _ = tell(&script.started());
 
     let tree = script.tree;
-    let watch = Watch::new(order, tree, child_exits);
+    let watch = Watch::new(order, tree, exits);
     let outcome = tokio::select! {
         biased;
         () = worker.gone.cancelled() => Ok(None),
@@ -168,7 +217,10 @@ async fn until_report(
         log.closed().await;
     };
 
-    let over = watch.until_over(worker, &output_lost, pipes_closed).await;
+    let disk = Disk::watch(order, script.tree);
+    let over = watch
+        .until_over(worker, &output_lost, &disk, pipes_closed)
+        .await;
     let undead = script.tree.clear().await;
     if undead > 0 {
         complain(format_args!(
@@ -186,6 +238,7 @@ async fn until_report(
         max_memory: watch.max_memory,
         stdout_bytes: printed.bytes,
         stderr_tail: log.last_words(),
+        containment: script.in_force.clone(),
         ending: conclude(over, printed, order)?,
     })
 }
@@ -209,13 +262,24 @@ fn conclude(over: Over, printed: Printed, order: &Order) -> Result<Ending, ExecE
     }
 }
 
-fn never_started(message: String) -> Report {
+fn not_contained(missing: Missing) -> (Ending, InForce) {
+    let message = missing.to_string();
+    let missing = vec![missing];
+    let in_force = InForce {
+        missing,
+        ..InForce::default()
+    };
+    (Ending::NotContained { message }, in_force)
+}
+
+fn never_started((ending, containment): (Ending, InForce)) -> Report {
     Report {
-        ending: Ending::SpawnError { message },
+        ending,
         run_ms: 0,
         max_memory: 0,
         stdout_bytes: 0,
         stderr_tail: String::new(),
+        containment,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ExecError;
+use super::containment::{Containment, InForce};
 
 /// One run of one script, as the worker writes it into the order file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ pub struct Order {
     pub program: PathBuf,
     /// Its arguments, without the program's own name.
     pub args: Vec<String>,
+    /// Files that the script's user must be able to read: the script.
+    pub needs: Vec<PathBuf>,
     /// The directory that the program starts in.
     pub working_dir: PathBuf,
     /// The whole environment: nothing of the worker's own is passed on.
@@ -35,6 +38,17 @@ pub struct Order {
     pub grace_ms: u64,
     /// Resident bytes that the script and all its descendants may have together.
     pub memory: u64,
+    /// How many processes the script and its descendants may be at once, ended ones that nobody waited for included.
+    pub processes: u32,
+    /// The run's own folder: given to the script's user with all that is in it, and open to its writes.
+    pub scratch: PathBuf,
+    /// How many bytes the script may hold in that folder, deleted files that it still has open included; no file that
+    /// it writes anywhere grows larger than this.
+    pub scratch_limit: u64,
+    /// Where else it may write, as far as its user may: files, and folders with all that is in them.
+    pub writable: Vec<PathBuf>,
+    /// What is to hold it apart from its host.
+    pub containment: Containment,
 }
 
 impl Order {
@@ -54,7 +68,7 @@ impl Order {
 /// The supervisor's first line: the script runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
-    /// The process id of the script.
+    /// The process id of the script; with a PID namespace of its own, of the namespace's init.
     pub started: i32,
 }
 
@@ -71,6 +85,8 @@ pub struct Report {
     pub stdout_bytes: u64,
     /// The end of its stderr, at most 4 KiB, what is no UTF-8 replaced.
     pub stderr_tail: String,
+    /// What held the script, or would have.
+    pub containment: InForce,
 }
 
 /// How a run ended. Where several things happen, the first that the supervisor acted on counts.
@@ -102,8 +118,23 @@ pub enum Ending {
     TimedOut,
     /// It and its descendants took more memory than the order allows.
     Memory,
+    /// It and its descendants were more processes than the order allows.
+    Processes {
+        /// How many it allows.
+        limit: u32,
+    },
+    /// It held more in its folder than the order allows.
+    Scratch {
+        /// How many bytes it allows.
+        limit: u64,
+    },
     /// The worker asked for its end.
     Terminated,
+    /// It was not started: a part of its containment cannot be had without which the order allows no run.
+    NotContained {
+        /// The part and the reason.
+        message: String,
+    },
     /// It could not be started.
     SpawnError {
         /// The program and the reason.

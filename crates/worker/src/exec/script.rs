@@ -1,26 +1,30 @@
-//! The start of the script: its files, its environment, its own process group.
+//! The start of the script: its files, its user, its namespace, and the init that becomes or starts it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, getpriority_process, setpriority_process};
+use rustix::fs::OFlags;
+use rustix::process::Pid;
 use tokio::process::{ChildStderr, ChildStdout};
+use tokio::signal::unix::Signal;
 
-use super::tree::Tree;
-use super::{ExecError, Order, Started};
+use super::containment::{InForce, Missing, ScriptUser};
+use super::exits::{Exits, Init};
+use super::init::{Brief, Word};
+use super::namespace::{self, Namespaces};
+use super::tree::{Root, Tree};
+use super::user::Claim;
+use super::{ExecError, INIT, Order, Started};
 
-/// How readily the kernel takes a job when the host's memory runs out: before any service.
-const OOM_SCORE: &str = "500";
-const OOM_SCORE_FILE: &str = "/proc/self/oom_score_adj";
-
-/// How much nicer a job is than its supervisor, which must get its turn beside a fork bomb.
-const NICER: i32 = 10;
+/// This very program, also when its file was replaced by a newer one.
+const MYSELF: &str = "/proc/self/exe";
 
 /// The worker's files that a run reads and writes.
 pub(super) struct Files {
-    /// The script's stdin.
-    pub(super) stdin: File,
     /// Takes its stdout; read again at the end.
     pub(super) stdout: File,
     /// Takes its stderr.
@@ -30,17 +34,18 @@ pub(super) struct Files {
 impl Files {
     /// Opens them before anything is started.
     pub(super) fn open(order: &Order) -> Result<Self, ExecError> {
-        let (mut stdin, mut stdout, mut log) = (File::options(), File::options(), File::options());
-        stdin.read(true);
+        let (mut stdout, mut log) = (File::options(), File::options());
         stdout.read(true).write(true).create(true).truncate(true);
         log.append(true).create(true);
+        // The log stands where others can put things, and a pipe would be waited for.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        log.custom_flags(flags.bits().cast_signed());
         let open = |options: &OpenOptions, path| {
             options
                 .open(path)
                 .map_err(|source| ExecError::file("open", path, source))
         };
         Ok(Self {
-            stdin: open(&stdin, &order.stdin)?,
             stdout: open(&stdout, &order.stdout)?,
             log: open(&log, &order.log)?,
         })
@@ -52,53 +57,58 @@ pub(super) struct Script {
     child: Child,
     /// All processes that come of it.
     pub(super) tree: Tree,
+    /// What holds it.
+    pub(super) in_force: InForce,
+    /// Keeps its user from other runs.
+    _claim: Option<Claim>,
 }
 
 impl Script {
-    /// Starts it. Its program missing, no program, or its directory missing is
-    /// [`ExecError::Spawn`].
-    pub(super) fn start(order: &Order, stdin: &File) -> Result<Self, ExecError> {
-        let stdin = stdin
-            .try_clone()
-            .map_err(ExecError::system("hand stdin on"))?;
-        let refused = |what: &dyn std::fmt::Display, why: &dyn std::fmt::Display| {
-            ExecError::Spawn(format!("cannot start {what}: {why}"))
+    /// Starts it; returns it with what tells of its exit. `child_exits` must listen since before.
+    pub(super) fn start(
+        order: &Order,
+        namespaces: Option<Namespaces>,
+        child_exits: Signal,
+    ) -> Result<(Self, Exits), ExecError> {
+        let mut start = Start {
+            order,
+            claim: None,
+            missing: Vec::new(),
         };
-        // The system's answer to a missing directory would read like a missing program.
-        if let Err(error) = fs::metadata(order.working_dir.join(".")) {
-            let what = format_args!("in {}", order.working_dir.display());
-            return Err(refused(&what, &error));
+        start.claim_user()?;
+        let mut namespace = match namespaces {
+            Some(Namespaces::Impossible(missing)) => start.without(missing).map(|()| false)?,
+            Some(Namespaces::Possible) => true,
+            None => false,
+        };
+        if namespace {
+            match start.start(true) {
+                Err(Failure::Without(missing)) => {
+                    start.without(missing)?;
+                    namespace = false;
+                }
+                Err(Failure::Of(error)) => return Err(error),
+                Ok((child, init, in_force)) => {
+                    let exits = init.beside();
+                    let exits = exits.map_err(ExecError::system("listen to the init"))?;
+                    return Ok((start.done(child, Root::Init, in_force), exits));
+                }
+            }
         }
-        let calm = fs::read_to_string(OOM_SCORE_FILE);
-        // Best effort: a kernel without it protects nobody.
-        let _ = fs::write(OOM_SCORE_FILE, OOM_SCORE);
-        let spawned = Command::new(&order.program)
-            .args(&order.args)
-            .current_dir(&order.working_dir)
-            .env_clear()
-            .envs(&order.environment)
-            .stdin(Stdio::from(stdin))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn();
-        // The tree has it now; the supervisor must be the last of it to fall.
-        if let Ok(calm) = calm {
-            let _ = fs::write(OOM_SCORE_FILE, calm.trim());
+        match start.start(namespace) {
+            Ok((child, _, in_force)) => {
+                let script = start.done(child, Root::Script, in_force);
+                Ok((script, Exits::Child(child_exits)))
+            }
+            Err(Failure::Without(missing)) => Err(ExecError::NotContained(missing)),
+            Err(Failure::Of(error)) => Err(error),
         }
-        let child = spawned.map_err(|error| refused(&order.program.display(), &error))?;
-        let script = Pid::from_child(&child);
-        // Best effort, too, and in time: an interpreter takes longer to begin.
-        let _ = getpriority_process(None)
-            .and_then(|nice| setpriority_process(Some(script), nice + NICER));
-        let tree = Tree::of(script);
-        Ok(Self { child, tree })
     }
 
     /// What the worker is told of the start.
     pub(super) fn started(&self) -> Started {
         Started {
-            started: self.tree.script.as_raw_nonzero().get(),
+            started: self.tree.root.as_raw_nonzero().get(),
         }
     }
 
@@ -119,9 +129,128 @@ impl Script {
             .map_err(ExecError::system("read the script's pipes"))
     }
 
-    /// Reaps the script, when nothing asks for its process group any more.
+    /// Reaps it, when nothing asks for its process group any more.
     pub(super) fn bury(mut self) {
         // Still alive only if it cannot be killed: init inherits it then.
         let _ = self.child.try_wait();
+    }
+}
+
+/// A start that is under way.
+struct Start<'a> {
+    order: &'a Order,
+    claim: Option<Claim>,
+    missing: Vec<Missing>,
+}
+
+/// Why there is no script.
+enum Failure {
+    /// It cannot have this part; the rest may do.
+    Without(Missing),
+    /// Nothing would help.
+    Of(ExecError),
+}
+
+impl Start<'_> {
+    /// Goes on without a part, where that is allowed.
+    fn without(&mut self, missing: Missing) -> Result<(), ExecError> {
+        if self.order.containment.required {
+            return Err(ExecError::NotContained(missing));
+        }
+        self.missing.push(missing);
+        Ok(())
+    }
+
+    fn claim_user(&mut self) -> Result<(), ExecError> {
+        let Some(user) = &self.order.containment.user else {
+            return Ok(());
+        };
+        let claim =
+            Claim::find(user).and_then(|claim| claim.own(&self.order.scratch).map(|()| claim));
+        match claim {
+            Ok(claim) => self.claim = Some(claim),
+            // A user that was set is not given up.
+            Err(missing) if matches!(user, ScriptUser::This(_)) => {
+                return Err(ExecError::NotContained(missing));
+            }
+            Err(missing) => self.without(missing)?,
+        }
+        Ok(())
+    }
+
+    /// Starts the init, and waits until the script runs.
+    fn start(&self, namespace: bool) -> Result<(Child, Init, InForce), Failure> {
+        let (mut child, socket) = spawn(namespace)?;
+        let brief = Brief {
+            order: self.order.clone(),
+            ids: self.claim.as_ref().map(|claim| claim.ids.clone()),
+            namespace,
+        };
+        let heard = Init::brief(socket, &brief)
+            .map_err(ExecError::system("brief the init"))
+            .map_err(Failure::Of)
+            .and_then(|init| until_started(init, namespace));
+        match heard {
+            Ok((init, in_force)) => Ok((child, init, in_force)),
+            Err(failure) => {
+                // It has ended, or must: nothing has come of it.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(failure)
+            }
+        }
+    }
+
+    fn done(self, child: Child, root: Root, mut in_force: InForce) -> Script {
+        in_force.missing.extend(self.missing);
+        Script {
+            tree: Tree::of(Pid::from_child(&child), root),
+            child,
+            in_force,
+            _claim: self.claim,
+        }
+    }
+}
+
+fn spawn(namespace: bool) -> Result<(Child, UnixStream), Failure> {
+    let failed = ExecError::system("start a process");
+    let (ours, its) = UnixStream::pair().map_err(|error| Failure::Of(failed(error)))?;
+    let mut command = Command::new(MYSELF);
+    command
+        .args(["exec", INIT])
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(its)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let spawned = match namespace {
+        true => namespace::spawn(command),
+        // The command must not outlive this: it holds the other end.
+        false => { command }.spawn().map(Ok),
+    };
+    match spawned {
+        Ok(Ok(child)) => Ok((child, ours)),
+        Ok(Err(missing)) => Err(Failure::Without(missing)),
+        Err(error) => Err(Failure::Of(failed(error))),
+    }
+}
+
+/// Listens to the init until it has started the script, or become it.
+fn until_started(mut init: Init, namespace: bool) -> Result<(Init, InForce), Failure> {
+    let mut in_force = None;
+    loop {
+        let over = match (init.word(), in_force.take()) {
+            (Some(Word::Contained(held)), None) => {
+                in_force = Some(held);
+                continue;
+            }
+            (Some(Word::Started), Some(held)) => return Ok((init, held)),
+            (None, Some(held)) if !namespace => return Ok((init, held)),
+            (Some(Word::Missing(missing)), _) => return Err(Failure::Without(missing)),
+            (Some(Word::Refused(message)), _) => ExecError::Spawn(message),
+            (Some(Word::Failed(message)), _) => ExecError::Init(message),
+            _ => ExecError::Init("the init ended before the script began".to_owned()),
+        };
+        return Err(Failure::Of(over));
     }
 }

@@ -1,8 +1,9 @@
 //! All processes that come of the script: list, signal, measure, reap.
 //!
 //! The supervisor is their subreaper: whatever loses its parent becomes its child, whether or
-//! not it left its group or session. The script itself stays unreaped until the end, so that
-//! its number, which is its group's as well, can never mean a stranger.
+//! not it left its group or session. Its own child, the script or the init of its namespace, stays
+//! unreaped until the end, so that its number, which is its group's as well, can never mean a
+//! stranger. With an init all is simpler: the kernel ends and reaps whatever is below it.
 
 use std::collections::HashSet;
 use std::io;
@@ -15,13 +16,16 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process,
     kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper, waitid, waitpid,
 };
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::proc;
 
 /// How long killed processes may take to be gone: one in a dead disk's hands never is.
 const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
-/// The pause before looking again whether killed processes are gone.
+/// The first pause before looking again whether killed processes are gone.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+/// The longest one.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How often SIGTERM goes after processes that were born while it was sent.
 const TERM_ROUNDS: usize = 8;
@@ -44,7 +48,11 @@ pub(crate) fn end_orphans(spared: impl Fn(Pid) -> bool) -> usize {
             return orphans.len();
         }
         for orphan in orphans {
-            let tree = Tree { me, script: orphan };
+            let tree = Tree {
+                me,
+                root: orphan,
+                kind: Root::Script,
+            };
             // Our own child: its number stays its own until it is reaped here.
             let _ = kill_process(orphan, Signal::KILL);
             let _ = proc::visit_descendants(orphan, |process, parent| {
@@ -58,12 +66,32 @@ pub(crate) fn end_orphans(spared: impl Fn(Pid) -> bool) -> usize {
 }
 
 /// How the script ended by itself, or by a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Exit {
     /// With this code.
     Code(i32),
     /// By this signal.
     Signal(i32),
+}
+
+/// What the supervisor's own child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// The script itself.
+    Script,
+    /// The init of the script's PID namespace.
+    Init,
+}
+
+/// What a tree holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Resident memory in bytes. Pages that processes share count for each of them: too much
+    /// rather than too little.
+    pub(super) resident: u64,
+    /// Processes, ended ones that nobody waited for included.
+    pub(super) processes: u32,
 }
 
 /// The script and everything below the supervisor.
@@ -72,20 +100,30 @@ pub(super) struct Tree {
     /// The supervisor.
     me: Pid,
     /// Its direct child, leader of a process group of its own.
-    pub(super) script: Pid,
+    pub(super) root: Pid,
+    kind: Root,
 }
 
 impl Tree {
-    /// The tree of a script that was just started.
-    pub(super) fn of(script: Pid) -> Self {
+    /// The tree below a child that was just started.
+    pub(super) fn of(root: Pid, kind: Root) -> Self {
         let me = getpid();
-        Self { me, script }
+        Self { me, root, kind }
     }
 
-    /// How the script ended, if it has. It is left unreaped.
-    pub(super) fn script_exit(self) -> Option<Exit> {
+    /// Visits the script's processes: all below the supervisor but the init.
+    pub(super) fn visit(self, visit: impl FnMut(Pid, Pid) -> ControlFlow<()>) {
+        let above = match self.kind {
+            Root::Script => self.me,
+            Root::Init => self.root,
+        };
+        let _ = proc::visit_descendants(above, visit);
+    }
+
+    /// How the supervisor's own child ended, if it has. It is left unreaped.
+    pub(super) fn root_exit(self) -> Option<Exit> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = waitid(WaitId::Pid(self.script), options).ok().flatten()?;
+        let status = waitid(WaitId::Pid(self.root), options).ok().flatten()?;
         let by_itself = status.exit_status().map(Exit::Code);
         by_itself.or_else(|| status.terminating_signal().map(Exit::Signal))
     }
@@ -93,27 +131,27 @@ impl Tree {
     /// Reaps what fell to the supervisor and has ended.
     pub(super) fn reap_orphans(self) {
         for child in proc::children(self.me) {
-            if child != self.script {
+            if child != self.root {
                 // Cannot fail: nobody else reaps our children.
                 let _ = waitpid(Some(child), WaitOptions::NOHANG);
             }
         }
     }
 
-    /// The resident memory of the tree in bytes, or a part of it that is above the limit: a
-    /// fork bomb grows faster than it can be counted. Pages that processes share count for
-    /// each of them: too much rather than too little.
-    pub(super) fn resident(self, limit: u64) -> u64 {
-        let mut resident = 0;
-        let _ = proc::visit_descendants(self.me, |process, _| {
-            resident += proc::status(process).map_or(0, |status| status.resident);
-            if resident > limit {
+    /// What the tree holds, or a part of it that is above one of the limits: a fork bomb grows
+    /// faster than it can be counted.
+    pub(super) fn load(self, limits: Load) -> Load {
+        let mut load = Load::default();
+        self.visit(|process, _| {
+            load.processes += 1;
+            load.resident += proc::status(process).map_or(0, |status| status.resident);
+            if load.resident > limits.resident || load.processes > limits.processes {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
-        resident
+        load
     }
 
     /// Sends SIGTERM once to every process of the tree.
@@ -121,7 +159,7 @@ impl Tree {
         let mut told = HashSet::new();
         for _ in 0..TERM_ROUNDS {
             let before = told.len();
-            let _ = proc::visit_descendants(self.me, |process, parent| {
+            self.visit(|process, parent| {
                 if !told.contains(&process) && self.send(Signal::TERM, process, parent) {
                     told.insert(process);
                 }
@@ -133,18 +171,20 @@ impl Tree {
         }
     }
 
-    /// Kills the tree and reaps it, until nothing but the unreaped script is left.
+    /// Kills the tree and reaps it, until nothing but the unreaped child is left.
     /// Returns how many processes refuse to die.
     pub(super) async fn clear(self) -> usize {
         let deadline = Instant::now() + UNKILLABLE_AFTER;
         let mut killed = HashSet::new();
+        let mut pause = FIRST_PAUSE;
         loop {
-            // The group first: the kernel does that in one step, which no fork can outrun.
-            let _ = kill_process_group(self.script, Signal::KILL);
+            // The group first: the kernel does that in one step, which no fork can outrun. With
+            // the init, it has killed all.
+            let _ = kill_process_group(self.root, Signal::KILL);
             let (mut left, mut new) = (0, 0);
-            let script_is_dead = self.script_exit().is_some();
+            let root_is_dead = self.root_exit().is_some();
             let _ = proc::visit_descendants(self.me, |process, parent| {
-                if process != self.script || !script_is_dead {
+                if process != self.root || !root_is_dead {
                     self.send(Signal::KILL, process, parent);
                     left += 1;
                     new += usize::from(killed.insert(process));
@@ -156,7 +196,8 @@ impl Tree {
                 return left;
             }
             if new == 0 {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE);
             } else {
                 tokio::task::yield_now().await;
             }
@@ -169,7 +210,7 @@ impl Tree {
         // one that has a parent of ours is ours.
         let handle = pidfd_open(process, PidfdFlags::empty());
         match proc::status(process).and_then(|status| status.parent) {
-            Some(now) if now == parent || now == self.me => {
+            Some(now) if now == parent || now == self.me || now == self.root => {
                 deliver(signal, handle, process).is_ok()
             }
             _ => false,

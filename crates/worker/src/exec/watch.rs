@@ -1,20 +1,21 @@
-//! From the script's start to its end: time, memory, output and the worker's wish.
+//! From the script's start to its end: time, memory, processes, disk, output and the worker's wish.
 //!
 //! It decides when the run is over and why, and sends SIGTERM on the way there. It never
 //! kills: once it has decided, the tree is cleared in any case.
 
 use std::time::Duration;
 
-use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::control::Worker;
-use super::tree::{Exit, Tree};
+use super::disk::Disk;
+use super::exits::Exits;
+use super::tree::{Exit, Load, Tree};
 use super::{Ending, Order};
 
-/// How often the memory of the tree is summed up.
-const MEMORY_EVERY: Duration = Duration::from_millis(50);
+/// How often the memory and the processes of the tree are summed up.
+const LOAD_EVERY: Duration = Duration::from_millis(50);
 /// How long the pipes may stay open after the script's exit: a helper flushes its last lines,
 /// a daemon would hold them for ever.
 const PIPES_AFTER_EXIT: Duration = Duration::from_secs(2);
@@ -38,20 +39,22 @@ enum Phase {
 }
 
 enum Event {
-    ChildExited,
+    SomebodyExited,
     EndWanted,
     OutputLost,
     PipesClosed,
     DeadlinePassed,
-    MemoryDue,
+    LoadDue,
+    DiskFull,
 }
 
 /// Looks after one run.
 pub(super) struct Watch {
     tree: Tree,
-    child_exits: Signal,
-    memory_ticks: Interval,
-    memory: u64,
+    exits: Exits,
+    load_ticks: Interval,
+    limits: Load,
+    scratch_limit: u64,
     grace: Duration,
     started: Instant,
     phase: Phase,
@@ -63,16 +66,20 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins now. `child_exits` must listen since before the start, or it may miss the end.
-    pub(super) fn new(order: &Order, tree: Tree, child_exits: Signal) -> Self {
-        let mut memory_ticks = interval(MEMORY_EVERY);
-        memory_ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Begins now.
+    pub(super) fn new(order: &Order, tree: Tree, exits: Exits) -> Self {
+        let mut load_ticks = interval(LOAD_EVERY);
+        load_ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let started = Instant::now();
         Self {
             tree,
-            child_exits,
-            memory_ticks,
-            memory: order.memory,
+            exits,
+            load_ticks,
+            limits: Load {
+                resident: order.memory,
+                processes: order.processes,
+            },
+            scratch_limit: order.scratch_limit,
             grace: Duration::from_millis(order.grace_ms),
             started,
             phase: Phase::Running,
@@ -87,17 +94,19 @@ impl Watch {
         &mut self,
         worker: &Worker,
         output_lost: &Notify,
+        disk: &Disk,
         pipes_closed: impl AsyncFn(),
     ) -> Over {
         loop {
             let closing = matches!(self.phase, Phase::Closing(_));
             let event = tokio::select! {
-                _ = self.child_exits.recv() => Event::ChildExited,
+                () = self.exits.news() => Event::SomebodyExited,
                 () = worker.wants_end.notified() => Event::EndWanted,
                 () = output_lost.notified() => Event::OutputLost,
                 () = pipes_closed(), if closing => Event::PipesClosed,
                 () = sleep_until(self.deadline) => Event::DeadlinePassed,
-                _ = self.memory_ticks.tick() => Event::MemoryDue,
+                _ = self.load_ticks.tick() => Event::LoadDue,
+                () = disk.full() => Event::DiskFull,
             };
             // An exit that has happened comes before whatever else has.
             let over = self.notice_exit().or_else(|| self.notice(event));
@@ -113,7 +122,7 @@ impl Watch {
     fn notice_exit(&mut self) -> Option<Over> {
         let exit = match self.phase {
             Phase::Closing(_) => None,
-            Phase::Running | Phase::Leaving(_) => self.tree.script_exit(),
+            Phase::Running | Phase::Leaving(_) => self.exits.exit(self.tree),
         }?;
         if let Phase::Leaving(reason) = &self.phase {
             return Some(Over::Cut(reason.clone()));
@@ -126,7 +135,7 @@ impl Watch {
 
     fn notice(&mut self, event: Event) -> Option<Over> {
         match event {
-            Event::ChildExited => {
+            Event::SomebodyExited => {
                 self.tree.reap_orphans();
                 None
             }
@@ -136,7 +145,11 @@ impl Watch {
             // The exit may have moved the deadline just now.
             Event::DeadlinePassed if Instant::now() < self.deadline => None,
             Event::DeadlinePassed => self.end_of_phase(),
-            Event::MemoryDue => self.measure(),
+            Event::LoadDue => self.measure(),
+            Event::DiskFull => {
+                let limit = self.scratch_limit;
+                Some(self.cut(Ending::Scratch { limit }))
+            }
         }
     }
 
@@ -158,16 +171,24 @@ impl Watch {
         }
     }
 
-    /// Memory that is short for the host cannot wait for a grace period.
     fn measure(&mut self) -> Option<Over> {
-        let resident = self.tree.resident(self.memory);
-        self.max_memory = self.max_memory.max(resident);
-        if resident <= self.memory {
-            return None;
+        let load = self.tree.load(self.limits);
+        self.max_memory = self.max_memory.max(load.resident);
+        if load.resident > self.limits.resident {
+            Some(self.cut(Ending::Memory))
+        } else if load.processes > self.limits.processes {
+            let limit = self.limits.processes;
+            Some(self.cut(Ending::Processes { limit }))
+        } else {
+            None
         }
+    }
+
+    /// What is short for the host cannot wait for a grace period.
+    fn cut(&self, reason: Ending) -> Over {
         match &self.phase {
-            Phase::Leaving(reason) => Some(Over::Cut(reason.clone())),
-            Phase::Running | Phase::Closing(_) => Some(Over::Cut(Ending::Memory)),
+            Phase::Leaving(earlier) => Over::Cut(earlier.clone()),
+            Phase::Running | Phase::Closing(_) => Over::Cut(reason),
         }
     }
 }

@@ -181,7 +181,7 @@ fn a_try_that_is_interrupted_leaves_nothing() {
         &site,
         "slow",
         "",
-        "outlive_sigterm()\nleave('script', os.getpid())\ntime.sleep(600)",
+        "outlive_sigterm()\nleave('script', me())\ntime.sleep(600)",
     );
     site.put("apps/slow/example.json", "{}");
     for signal in [Signal::INT, Signal::TERM] {
@@ -192,7 +192,7 @@ fn a_try_that_is_interrupted_leaves_nothing() {
         let status = command.wait(PATIENCE);
         assert!(!status.success(), "{status}");
         test_support::until("the end of the script", PATIENCE, || {
-            (!runs(script)).then_some(())
+            (!runs(&script)).then_some(())
         });
         assert!(names(&site.path("data/scratch")).is_empty());
     }
@@ -344,6 +344,10 @@ fn settings_that_cannot_be_used_end_every_command_before_anything_is_made() {
             "error: environment BCRL_WORKER__CONCURRENCY: ",
         ),
         (
+            Site::new().set("WORKER__CRON", "61 * * * *"),
+            "error: environment BCRL_WORKER__CRON: \"61 * * * *\" ",
+        ),
+        (
             Site::new().set("WORKER__NAME", "a/b"),
             "error: environment BCRL_WORKER__NAME: ",
         ),
@@ -361,13 +365,4 @@ fn settings_that_cannot_be_used_end_every_command_before_anything_is_made() {
         }
         assert!(!site.path("data").exists());
     }
-}
-
-#[test]
-fn a_cron_that_cannot_be_is_refused_at_the_start() {
-    let site = Site::new().set("WORKER__CRON", "61 * * * *");
-    let (code, _, err) = told(&bcrl_worker(&site, &["--once"]));
-    assert_eq!(code, 1, "{err}");
-    assert!(err.contains("worker.cron \"61 * * * *\""), "{err}");
-    assert!(names(&site.shared("workers")).is_empty());
 }

@@ -221,9 +221,9 @@ fn a_request_that_was_spoiled_fails_alone() {
     crate::support::leave(&site, "go");
     let _worker = site.worker();
     assert_eq!(result(&pair.client, &sound), 3);
-    for uuid in [edited, removed] {
+    for (uuid, reason) in [(edited, "invalid_request"), (removed, "request_missing")] {
         let job = pair.client.until_ended(&uuid, PATIENCE);
-        assert_eq!(job["failure"]["reason"], "request_missing", "{job}");
+        assert_eq!(job["failure"]["reason"], reason, "{job}");
     }
 }
 
@@ -288,6 +288,6 @@ fn a_job_that_is_done_leaves_nothing_running() {
     assert_eq!(result(&pair.client, &uuid), 1);
     assert!(test_support::processes_with("BCRL_JOB", &uuid).is_empty());
     for name in ["daemon", "nameless"] {
-        assert!(!runs(process(&site, name)), "{name} still runs");
+        assert!(!runs(&process(&site, name)), "{name} still runs");
     }
 }

@@ -5,9 +5,10 @@
     reason = "a test that panics has failed, and says where"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
@@ -15,8 +16,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use worker::exec::containment::Containment;
 use worker::exec::{Ending, Order, Report, Started};
 
 /// Far more than anything here takes on a busy machine: reached only by a test that fails.
@@ -74,6 +77,7 @@ impl Job {
         let order = Order {
             program: PYTHON.clone(),
             args: vec!["main.py".to_owned()],
+            needs: vec![path("main.py")],
             working_dir: folder.path().to_owned(),
             environment: BTreeMap::new(),
             stdin: path("stdin"),
@@ -84,6 +88,11 @@ impl Job {
             timeout_ms: 60_000,
             grace_ms: 10_000,
             memory: 2_000 * MB,
+            processes: 256,
+            scratch: folder.path().to_owned(),
+            scratch_limit: 1_000 * MB,
+            writable: Vec::new(),
+            containment: Containment::default(),
         };
         Self { folder, order }
     }
@@ -387,8 +396,17 @@ fn the_supervisors_own_failure_is_no_report() {
     let job = Job::of("print(1)").with(|order| order.stdin = "/missing".into());
     let full_disk = Job::of("print(1)").with(|order| order.stdout = "/dev/full".into());
     fs::write(job.path("nonsense"), "{").unwrap();
+    // A pipe would be waited for, and a link leads to what is somebody's.
+    let [piped, linked] = ["pipe", "link"].map(|name| {
+        let log = job.path(name);
+        Job::of("print(1)").with(|order| order.log = log)
+    });
+    mknodat(CWD, &piped.order.log, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    symlink("nonsense", &linked.order.log).unwrap();
     for (supervisor, lines) in [
         (job.supervisor(), 0),
+        (piped.supervisor(), 0),
+        (linked.supervisor(), 0),
         (Supervisor::of(&job.path("nonsense")), 0),
         (Supervisor::of(&job.path("missing")), 0),
         (full_disk.supervisor(), 1),
@@ -397,6 +415,31 @@ fn the_supervisors_own_failure_is_no_report() {
         assert_eq!(supervisor.child.wait().unwrap().code(), Some(74));
         assert_eq!(supervisor.lines.iter().count(), lines);
     }
+}
+
+#[test]
+fn a_host_without_room_for_a_process_is_not_the_scripts_fault() {
+    let job = Job::of("").with(|order| order.program = "/bin/true".into());
+    fs::write(job.path("order"), serde_json::to_vec(&job.order).unwrap()).unwrap();
+    let mut codes = HashMap::new();
+    // From fewer descriptors than a program needs to begin, to as many as a run takes.
+    for descriptors in 3..40 {
+        let mut supervisor = Command::new("sh")
+            .args(["-c", "ulimit -n $0 && exec \"$@\""])
+            .arg(descriptors.to_string())
+            .args([env!("CARGO_BIN_EXE_bcrl-worker"), "exec"])
+            .arg(job.path("order"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _worker_lives = supervisor.stdin.take();
+        let output = supervisor.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(!told.contains("spawn_error"), "{descriptors}: {told}");
+        *codes.entry(output.status.code()).or_insert(0) += 1;
+    }
+    assert!(codes[&Some(74)] > 1 && codes[&Some(0)] > 1, "{codes:?}");
 }
 
 #[test]
@@ -580,9 +623,11 @@ print(1)
 fn orphans_are_reaped_while_the_script_runs() {
     let script = "
 def zombies():
-    states = [open(f'/proc/{p}/stat').read().rpartition(')')[2].split()[0]
-              for p in open(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read().split()]
-    return states.count('Z')
+    zombies = 0
+    for p in open(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read().split():
+        try: zombies += open(f'/proc/{p}/stat').read().rpartition(')')[2].split()[0] == 'Z'
+        except OSError: pass  # it was reaped meanwhile
+    return zombies
 for i in range(20):
     if os.fork() == 0:
         if os.fork() == 0: os.kill(os.getpid(), signal.SIGKILL)
@@ -725,6 +770,45 @@ time.sleep(600)
     let job = Job::of(script).with(|order| order.memory = 500 * MB);
     let report = job.report();
     assert_eq!(report.ending, Ending::Memory);
+}
+
+#[test]
+fn more_processes_than_ordered_end_the_run() {
+    let script = "
+for _ in range(30):
+    if os.fork() == 0: os.setsid(); time.sleep(600)
+time.sleep(LAST)
+print(1)
+";
+    for (last, processes, ending) in [
+        ("600", 30, Ending::Processes { limit: 30 }),
+        ("1", 31, Ending::Printed),
+    ] {
+        let job = Job::of(&script.replace("LAST", last));
+        assert_eq!(
+            job.with(|order| order.processes = processes).ending(),
+            ending
+        );
+    }
+}
+
+#[test]
+fn more_on_the_disk_than_ordered_ends_the_run() {
+    let script = "
+held = [open(f'held-{n}', 'wb', buffering=0) for n in range(3)]
+os.remove('held-1')
+for file in held: file.write(b'x' * 10_000_000)
+time.sleep(LAST)
+print(1)
+";
+    let limit = 20 * MB;
+    for (last, limit, ending) in [
+        ("600", 20 * MB, Ending::Scratch { limit }),
+        ("2.5", 40 * MB, Ending::Printed),
+    ] {
+        let job = Job::of(&script.replace("LAST", last)).with(|order| order.scratch_limit = limit);
+        assert_eq!(job.ending(), ending);
+    }
 }
 
 #[test]

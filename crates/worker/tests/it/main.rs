@@ -7,11 +7,16 @@
 
 mod apps;
 mod commands;
+mod containment;
 mod endings;
 mod exec;
+mod folders;
+mod held;
+mod once;
 mod queue;
 mod script;
 mod shutdown;
 mod support;
 mod takeover;
 mod traces;
+mod trouble;

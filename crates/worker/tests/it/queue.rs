@@ -1,13 +1,14 @@
 //! Which jobs run when: slots, limits, order, and what wakes a worker.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use job_core::date::Date;
 use serde_json::{Value, json};
-use test_support::{Client, Process, Site, until};
+use test_support::{Client, Site, until};
 
 use crate::support::{
-    NEVER, PATIENCE, answer, app, bcrl_worker, heartbeats, leave, note, result, start, text,
+    NEVER, PATIENCE, answer, app, heartbeats, leave, note, result, start, without_worker,
 };
 
 fn statuses(client: &Client, jobs: &[String]) -> Vec<Value> {
@@ -139,21 +140,15 @@ fn two_workers_of_one_name_with_different_apps_offer_all_of_them() {
     });
 }
 
-/// Publishes a site's catalog, and leaves nobody who would run a job.
-fn without_worker(site: &Site, api: &str) -> (Process, Client) {
-    assert!(site.worker().stop(PATIENCE).success());
-    let server = site.api();
-    let client = server.client();
-    client.until_api(api, PATIENCE);
-    (server, client)
-}
-
 #[test]
 fn jobs_are_started_in_the_order_of_their_entries() {
     let site = Site::new().set("WORKER__CONCURRENCY", "1");
     let order = "open(GATE + '/order', 'a').write(os.environ['BCRL_JOB'] + '\\n')\nprint(1)";
     app(&site, "soc", "", order);
     app(&site, "add", "", order);
+    // Each script may have another user.
+    let everybody = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(site.put("gate/order", ""), everybody).unwrap();
     let (_api, client) = without_worker(&site, "soc");
     let apis = ["soc", "add", "add", "soc", "add", "soc"];
     let jobs = apis.map(|api| client.submit(api, "{}"));
@@ -170,74 +165,6 @@ fn jobs_are_started_in_the_order_of_their_entries() {
     }
     let started = std::fs::read_to_string(site.path("gate/order")).unwrap();
     assert_eq!(started.lines().collect::<Vec<_>>(), jobs);
-}
-
-#[test]
-fn once_runs_what_waits_and_ends() {
-    let site = Site::new().set("WORKER__CONCURRENCY", "2");
-    app(&site, "soc", "", "print(sys.stdin.read())");
-    app(
-        &site,
-        "single",
-        "concurrency = 1",
-        "print(sys.stdin.read())",
-    );
-    app(&site, "fails", "retries = 1", "sys.exit(1)");
-    let (_api, client) = without_worker(&site, "soc");
-    let again = client.submit("fails", "{}");
-    let jobs: Vec<_> = (0..3)
-        .flat_map(|n| ["soc", "single"].map(|api| client.submit(api, &n.to_string())))
-        .collect();
-    let output = bcrl_worker(&site, &["--once"]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    for (n, uuid) in jobs.iter().enumerate() {
-        assert_eq!(client.job(uuid)["status"], "done");
-        assert_eq!(result(&client, uuid), json!(n / 2));
-    }
-    assert_eq!(
-        client.job(&again)["status"],
-        "pending",
-        "its retry is not due"
-    );
-    assert!(heartbeats(&site).is_empty());
-    let output = bcrl_worker(&site, &["--once"]);
-    assert!(
-        output.status.success(),
-        "with nothing to do: {}",
-        text(&output.stderr)
-    );
-}
-
-#[test]
-fn once_does_not_say_that_all_is_well_where_what_waits_could_not_be_run() {
-    let site = Site::new()
-        .set("WORKER__CONCURRENCY", "1")
-        .set("WORKER__SWEEP", "10m");
-    // It takes the place where runs are made away from all that come after it.
-    let spoil = "
-import shutil
-scratch = os.path.dirname(os.path.dirname(os.environ['TMPDIR']))
-shutil.rmtree(scratch)
-open(scratch, 'w').close()
-print(1)
-";
-    app(&site, "spoil", "", spoil);
-    app(&site, "soc", "", "print(2)");
-    let (_api, client) = without_worker(&site, "soc");
-    let [spoiler, waiting] = ["spoil", "soc"].map(|api| client.submit(api, "{}"));
-    let output = bcrl_worker(&site, &["--once"]);
-    assert_eq!(output.status.code(), Some(1));
-    let told = text(&output.stderr);
-    assert!(
-        told.contains("error: what waits cannot be run here now"),
-        "{told}"
-    );
-    assert_eq!(result(&client, &spoiler), 1);
-    assert_eq!(client.job(&waiting)["status"], "pending");
-    assert!(heartbeats(&site).is_empty());
-    std::fs::remove_file(site.path("data/scratch")).unwrap();
-    assert!(bcrl_worker(&site, &["--once"]).status.success());
-    assert_eq!(result(&client, &waiting), 2);
 }
 
 #[test]

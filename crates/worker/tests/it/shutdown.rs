@@ -17,7 +17,7 @@ outlive_sigterm()
 subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 daemon('daemon', dict(os.environ))
 daemon('nameless', {})
-leave('script', os.getpid())
+leave('script', me())
 wait_for('go')
 print(os.environ['BCRL_ATTEMPT'])
 ";
@@ -36,7 +36,7 @@ fn a_canceled_job_is_ended_with_all_that_it_started() {
     assert_eq!(answer.json()["cancel_requested"], true);
     pair.client.until_status(&uuid, "canceled", PATIENCE);
     assert!(asked.elapsed() < Duration::from_secs(10));
-    assert_eq!(family.map(runs), [false; 3]);
+    assert_eq!(family.each_ref().map(runs), [false; 3]);
     assert!(processes_with("BCRL_JOB", &uuid).is_empty());
     assert_eq!(outcomes(&site, &uuid), ["canceled"]);
     assert_eq!(pair.client.get(&format!("{path}/result")).status, 409);
@@ -96,7 +96,7 @@ fn a_worker_that_is_shut_down_gives_its_job_back() {
         pair.worker.signal(signal);
         assert_eq!(pair.worker.wait(PATIENCE).code(), Some(0));
         assert!(asked.elapsed() < Duration::from_secs(10));
-        assert_eq!(family.map(runs), [false; 3]);
+        assert_eq!(family.each_ref().map(runs), [false; 3]);
         assert!(names(&site.shared("workers")).is_empty(), "it has left");
         assert!(names(&site.path("data/scratch")).is_empty());
 
@@ -143,7 +143,7 @@ fn a_second_signal_ends_the_worker_at_once_and_its_job_is_rescued() {
     assert_eq!(pair.worker.wait(PATIENCE).code(), Some(130));
     until_nothing_runs(&uuid);
     until("the end of the family", PATIENCE, || {
-        (family.map(runs) == [false; 3]).then_some(())
+        (family.each_ref().map(runs) == [false; 3]).then_some(())
     });
     leave(&site, "go");
     let _second = site.worker();

@@ -1,5 +1,7 @@
 //! Scripts that talk to their test through files, and what a worker leaves for others to see.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -31,13 +33,19 @@ def wait_for(name):
     while not os.path.exists(os.path.join(GATE, name)):
         time.sleep(0.005)
 
+ME = "' '.join([os.readlink('/proc/self/ns/pid'), *open('/proc/self/stat').read().split(' ')[::21]])"
+
+def me():
+    """This process as the test can find it: its PID namespace, its number there, when it began."""
+    return eval(ME)
+
 def outlive_sigterm():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 def daemon(name, environment=None):
     """A process that left its parent and its session; returns when it has left its number."""
     sleep = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " \
-        "open(sys.argv[1] + '.tmp', 'w').write(str(os.getpid())); " \
+        f"open(sys.argv[1] + '.tmp', 'w').write({ME}); " \
         "os.rename(sys.argv[1] + '.tmp', sys.argv[1]); time.sleep(600)"
     if os.fork() == 0:
         os.setsid()
@@ -52,6 +60,10 @@ def daemon(name, environment=None):
 pub(crate) fn app(site: &Site, name: &str, manifest: &str, main: &str) {
     let gate = site.path("gate");
     std::fs::create_dir_all(&gate).unwrap();
+    // Scripts may have a user of their own.
+    std::fs::set_permissions(&gate, Permissions::from_mode(0o777)).unwrap();
+    // Whatever else a site sets comes as variables.
+    site.put("bcrl.toml", &format!("[worker]\nwritable = [{gate:?}]\n"));
     // The script comes last: until then nobody offers the folder half-way.
     site.put(
         &format!("apps/{name}/api.toml"),
@@ -74,17 +86,81 @@ pub(crate) fn note(site: &Site, name: &str) -> String {
     })
 }
 
-/// The number of a process that a script left.
+/// A process of a script. Numbers of namespaces and processes are given to others later, hence the third.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    namespace: PathBuf,
+    /// Its number there.
+    pid: String,
+    /// When it began, in the kernel's ticks.
+    began: String,
+}
+
+/// A process that a script left a note of.
 #[track_caller]
-pub(crate) fn process(site: &Site, name: &str) -> i32 {
-    note(site, name).parse().unwrap()
+pub(crate) fn process(site: &Site, name: &str) -> Member {
+    let note = note(site, name);
+    let words: Vec<_> = note.split(' ').collect();
+    Member {
+        namespace: words[0].into(),
+        pid: words[1].to_owned(),
+        began: words[2].to_owned(),
+    }
 }
 
 /// Whether a process runs; a zombie does not.
-pub(crate) fn runs(process: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().unwrap_or_default();
-    !state.is_empty() && !state.starts_with('Z')
+pub(crate) fn runs(member: &Member) -> bool {
+    let is_it = |process: &Path| {
+        let namespace = std::fs::read_link(process.join("ns/pid")).ok()?;
+        let status = std::fs::read_to_string(process.join("status")).ok()?;
+        let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+        let numbers = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        // After the name, which may hold anything, comes the third field.
+        let fields: Vec<_> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        let is_it = namespace == member.namespace
+            && numbers.split_whitespace().last() == Some(&member.pid)
+            && fields[19] == member.began;
+        (is_it && fields[0] != "Z").then_some(())
+    };
+    let mut processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.any(|process| is_it(&process.path()).is_some())
+}
+
+/// All processes below one, zombies included.
+pub(crate) fn descendants(process: &Process) -> Vec<i32> {
+    let mut found = vec![process.pid().as_raw_nonzero().get()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let tasks = format!("/proc/{parent}/task");
+        for thread in names(tasks.as_ref()) {
+            let children = std::fs::read_to_string(format!("{tasks}/{thread}/children"));
+            let children = children.unwrap_or_default();
+            found.extend(
+                children
+                    .split_whitespace()
+                    .map(|child| child.parse::<i32>().unwrap()),
+            );
+        }
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// The most memory that a process ever had, in bytes.
+pub(crate) fn peak_memory(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }
 
 /// An API server and a worker of one site.
@@ -106,6 +182,16 @@ pub(crate) fn start(site: &Site, api: &str) -> Pair {
         client,
         _api: server,
     }
+}
+
+/// Publishes a site's catalog, and leaves nobody who would run a job.
+#[track_caller]
+pub(crate) fn without_worker(site: &Site, api: &str) -> (Process, Client) {
+    assert!(site.worker().stop(PATIENCE).success());
+    let server = site.api();
+    let client = server.client();
+    client.until_api(api, PATIENCE);
+    (server, client)
 }
 
 /// What a job's script printed, once the job is done.

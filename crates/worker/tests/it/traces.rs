@@ -3,35 +3,11 @@
 use serde_json::json;
 use test_support::{Process, Site, until};
 
-use crate::support::{PATIENCE, app, files, names, note, result, start};
+use crate::support::{PATIENCE, app, descendants, files, names, note, peak_memory, result, start};
 
 /// How many files and folders a process has open.
 fn descriptors(process: &Process) -> usize {
     names(format!("/proc/{}/fd", process.pid()).as_ref()).len()
-}
-
-/// The children of a process, zombies included.
-fn children(process: &Process) -> String {
-    let tasks = format!("/proc/{}/task", process.pid());
-    let lists = names(tasks.as_ref()).into_iter().map(|thread| {
-        std::fs::read_to_string(format!("{tasks}/{thread}/children")).unwrap_or_default()
-    });
-    lists.collect()
-}
-
-/// The most memory that a process ever had, in bytes.
-fn peak_memory(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
 }
 
 #[track_caller]
@@ -55,7 +31,17 @@ fn nothing_temporary(site: &Site) {
 
 #[test]
 fn fifty_jobs_of_all_kinds_leave_no_descriptor_no_process_and_no_temporary_file() {
-    let site = Site::new()
+    leave_nothing(Site::new(), &["fits", "fails", "fails"]);
+}
+
+#[test]
+fn fifty_jobs_that_nothing_holds_leave_no_descriptor_no_process_and_no_temporary_file() {
+    let site = Site::new().set("WORKER__CONTAINMENT", "off");
+    leave_nothing(site, &["fits", "fails", "lost"]);
+}
+
+fn leave_nothing(site: Site, kinds: &[&str]) {
+    let site = site
         .set("WORKER__CONCURRENCY", "4")
         .set("WORKER__GRACE", "300ms");
     app(
@@ -82,9 +68,8 @@ fn fifty_jobs_of_all_kinds_leave_no_descriptor_no_process_and_no_temporary_file(
     let round = |first: u32| {
         let mut jobs = Vec::new();
         for n in first..first + 5 {
-            jobs.extend(
-                ["fits", "fails", "lost"].map(|api| pair.client.submit(api, &n.to_string())),
-            );
+            let submit = |api: &&str| pair.client.submit(api, &n.to_string());
+            jobs.extend(kinds.iter().map(submit));
         }
         jobs.push(pair.client.submit("missing", "{}"));
         let slow = pair.client.submit("slow", &first.to_string());
@@ -98,8 +83,8 @@ fn fifty_jobs_of_all_kinds_leave_no_descriptor_no_process_and_no_temporary_file(
     };
     let at_rest = || {
         until("an empty scratch folder and no child", PATIENCE, || {
-            let quiet =
-                names(&site.path("data/scratch")).is_empty() && children(&pair.worker).is_empty();
+            let quiet = names(&site.path("data/scratch")).is_empty()
+                && descendants(&pair.worker).is_empty();
             quiet.then_some(())
         });
         descriptors(&pair.worker)

@@ -26,6 +26,7 @@ pub async fn job(context: Context) -> Result<HttpResponse, Problem> {
         return Ok(answer
             .insert_header((header::ETAG, etag))
             .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .insert_header((header::VARY, "Accept-Language"))
             .finish());
     }
     Ok(job.answer(HttpResponse::Ok()))

@@ -11,7 +11,7 @@ use crate::problem::{Kind, Problem};
 /// Streams the log; empty where nothing was written.
 ///
 /// # Errors
-/// `range-not-satisfiable`, and those of the job itself.
+/// `range-not-satisfiable`, `precondition-failed`, and those of the job itself.
 pub async fn log(context: Context) -> Result<HttpResponse, Problem> {
     let uuid = find(&context).await?.entry.uuid;
     let state = context.state.clone();

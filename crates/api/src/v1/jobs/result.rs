@@ -4,6 +4,7 @@ use actix_files::NamedFile;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 use job_core::status::State;
+use shared_folder::view::PublishedResponse;
 
 use super::{find, send};
 use crate::dispatch::Context;
@@ -13,8 +14,8 @@ use crate::problem::{Kind, Problem};
 /// Streams the result, or the part of it that is asked for.
 ///
 /// # Errors
-/// `result-not-ready`, `job-failed`, `job-canceled`, `result-corrupt`, `range-not-satisfiable`, and those of the job
-/// itself.
+/// `result-not-ready`, `job-failed`, `job-canceled`, `result-corrupt`, `range-not-satisfiable`, `precondition-failed`,
+/// and those of the job itself.
 pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
     let view = find(&context).await?;
     match &view.state {
@@ -34,11 +35,17 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
         }
     }
     let uuid = view.entry.uuid;
-    let state = context.state.clone();
-    let opened = web::block(move || state.folder.response(uuid)).await?;
+    let receipt = view
+        .receipt
+        .ok_or_else(|| corrupt(&context, "it has no receipt"))?;
+    let (state, now) = (context.state.clone(), context.state.clock.now());
+    let opened = web::block(move || state.folder.published_response(&receipt, now)).await?;
     let file = match opened {
-        Ok(Some(file)) => file,
-        Ok(None) => return Err(corrupt(&context, "it is gone")),
+        Ok(PublishedResponse::Sound(file)) => file,
+        Ok(PublishedResponse::Gone) => return Err(corrupt(&context, "it is gone")),
+        Ok(PublishedResponse::Changed) => {
+            return Err(corrupt(&context, "it is not what was published"));
+        }
         Err(error) => return Err(corrupt(&context, &error.to_string())),
     };
     let named = NamedFile::from_file(file, "result.json")

@@ -227,6 +227,30 @@ fn apis_are_listed_in_the_language_of_the_locale_and_described() {
 }
 
 #[test]
+fn a_long_example_is_shown_in_part_and_tried_from_a_file() {
+    let values = vec!["1.5"; 1000].join(",");
+    let apis = format!(
+        r#"{{"apis":[{{"name":"fit","label":{{"ja":"f","en":"f"}},"example":{{"values":[{values}]}}}}]}}"#
+    );
+    let server = ScriptedServer::start(vec![answer("GET /api/v1/apis", 200, &apis)]);
+    let outcome = run(&server, &["apis", "fit"]);
+    let url = server.url();
+    server.finish();
+    let (_, page) = outcome.stdout.split_once("example\n").unwrap();
+    let (example, commands) = page.split_once("\n\n").unwrap();
+    let [start, end] = ["  {\"values\":[1.5,", "… (4 kB in all)"];
+    assert!(example.starts_with(start) && example.ends_with(end) && example.len() < 400);
+    assert_eq!(
+        commands,
+        format!(
+            "try it\n  bcrl apis --json fit | jq .example > fit.json\n  \
+             bcrl submit fit --file fit.json --wait\n  \
+             curl -X POST {url}/api/v1/jobs/fit -H 'Content-Type: application/json' -d @fit.json\n"
+        )
+    );
+}
+
+#[test]
 fn every_request_asks_for_the_language_of_the_locale() {
     let labelled = job(r#""status":"pending","label":"足し算API""#);
     for (locale, language) in [("ja_JP.UTF-8", "ja"), ("C", "en"), ("de_DE.UTF-8", "en")] {

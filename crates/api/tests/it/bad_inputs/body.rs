@@ -3,9 +3,12 @@
 use serde_json::{Value, json};
 use test_support::{Answer, Site};
 
-use crate::support::{Lab, add, assert_problem, head, open, pointers, raw};
+use crate::support::{Lab, NOBODYS_ID, PATIENCE, add, assert_problem, head, open, pointers, raw};
 
 const OPEN: &str = "/api/v1/jobs/open";
+
+/// Largest body in bytes, where nothing is set.
+const LIMIT: usize = 8 * 1024 * 1024;
 
 /// Posts these bytes with these headers.
 #[track_caller]
@@ -146,7 +149,7 @@ fn a_body_of_the_limit_is_taken_and_one_byte_more_is_not() {
 #[test]
 fn a_body_that_says_it_is_too_large_is_refused_before_it_is_read() {
     let lab = Lab::with(&[open("open")]);
-    let length = format!("Content-Length: {}", (8 << 20) + 1);
+    let length = format!("Content-Length: {}", LIMIT + 1);
     let head = head(
         &format!("POST {OPEN}"),
         &["Content-Type: application/json", &length],
@@ -186,6 +189,8 @@ fn only_plain_json_in_utf_8_is_taken() {
         "application/jsonp",
         "application/x-www-form-urlencoded",
         "application/json; charset=utf-16",
+        "application/json; charset = utf-16",
+        "application/json; charset=utf-8; charset=utf-16",
         "json",
         "",
     ] {
@@ -193,7 +198,7 @@ fn only_plain_json_in_utf_8_is_taken() {
     }
     refused(&[], b"{}");
     let bomb = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
-    for coding in ["gzip", "br", "identity, gzip"] {
+    for coding in ["gzip", "br", "identity, gzip", "gz\u{e9}", ""] {
         let headers = [
             ("content-type", "application/json"),
             ("content-encoding", coding),
@@ -201,4 +206,85 @@ fn only_plain_json_in_utf_8_is_taken() {
         refused(&headers, &bomb);
     }
     assert_no_job(&lab);
+}
+
+#[test]
+fn a_header_that_comes_twice_is_right_each_time() {
+    let lab = Lab::with(&[open("open")]);
+    let json = "Content-Type: application/json";
+    for (one, other) in [
+        (json, "Content-Type: text/plain"),
+        ("Content-Type: text/plain", json),
+        ("Content-Encoding: identity", "Content-Encoding: gzip"),
+    ] {
+        let headers = [json, one, other, "Content-Length: 2", "Connection: close"];
+        let answer = raw(&lab.api, head(&format!("POST {OPEN}"), &headers) + "{}");
+        assert_problem(&answer, 415, "unsupported-media-type");
+    }
+    assert_no_job(&lab);
+}
+
+#[test]
+fn a_url_counts_towards_the_limit_of_the_body_that_it_joins() {
+    let mut say = open("say");
+    say["routes"] = json!([{"method": "POST", "pattern": "/api/v1/say/{word}"}]);
+    let lab = Lab::on(Site::new().set("LIMITS__REQUEST", "1KiB"), &[say]);
+    // {"word":"…"}
+    let frame = 11;
+    let path = |length: usize| format!("/api/v1/say/{}", "x".repeat(length));
+    let answer = lab.client.post(&path(1024 - frame + 1), "");
+    assert_problem(&answer, 413, "payload-too-large");
+    // Each of them is written in six characters.
+    let answer = lab
+        .client
+        .post(&format!("/api/v1/say/{}", "%01".repeat(170)), "");
+    assert_problem(&answer, 413, "payload-too-large");
+    assert_no_job(&lab);
+    assert_eq!(lab.client.post(&path(1024 - frame), "").status, 202);
+}
+
+#[test]
+fn names_that_mean_something_to_a_parser_are_plain_names() {
+    let site = Site::new();
+    site.app(
+        "echo",
+        "import sys\nsys.stdout.buffer.write(sys.stdin.buffer.read())\n",
+    );
+    let lab = Lab::with_worker(site);
+    for body in [
+        r#"{"$serde_json::private::RawValue":"}{"}"#,
+        r#"{"$serde_json::private::Number":"x"}"#,
+        r#"{"__proto__":{"x":1},"constructor":null}"#,
+    ] {
+        let uuid = lab.client.submit("echo", body);
+        lab.client.until_status(&uuid, "done", PATIENCE);
+        let result = lab.client.get(&format!("/api/v1/jobs/{uuid}/result"));
+        assert_eq!(result.text(), body);
+    }
+}
+
+#[test]
+fn what_looks_like_a_field_of_ours_is_plain_content() {
+    let lab = Lab::with(&[open("open")]);
+    let body = format!(
+        r#"{{"uuid":"{}","status":"done","attempt":7,"api":"soc","request_date":"1999-01-01T00:00:00Z","params":null}}"#,
+        NOBODYS_ID
+    );
+    let job = lab.client.post("/api/v1/jobs/open", &body).json();
+    assert_ne!(job["uuid"], NOBODYS_ID);
+    assert_eq!(
+        (job["api"].as_str(), job["status"].as_str()),
+        (Some("open"), Some("pending"))
+    );
+    assert_eq!(lab.params(&job["uuid"]), body);
+    let nobody = format!("/api/v1/jobs/{}", NOBODYS_ID);
+    assert_problem(&lab.client.get(&nobody), 404, "not-found");
+}
+
+#[test]
+fn what_would_be_dangerous_elsewhere_is_stored_as_text() {
+    let lab = Lab::with(&[open("open")]);
+    let body = r#"{"a":"<script>alert(1)</script>","b":"$(rm -rf /)","c":"'; DROP TABLE jobs; --","d":"../../etc/passwd"}"#;
+    let job = lab.client.post("/api/v1/jobs/open", body).json();
+    assert_eq!(lab.params(&job["uuid"]), body);
 }

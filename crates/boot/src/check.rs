@@ -1,0 +1,463 @@
+//! What settings cannot be although they can be read: out of range, or at odds with each other.
+//!
+//! A value that no site can mean ends the start here, where it still has a file and a line, and not hours later in
+//! whatever meets it first.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use chrono_tz::Tz;
+use tokio_cron_scheduler::Job;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::settings::{Group, Settings};
+
+/// Why settings cannot be: each setting that has a part in it, by its key, with the reason as it looks from there.
+/// Never empty; nearly always one.
+pub(crate) type Misfit = Vec<(&'static str, String)>;
+
+/// Shortest time between two beats or sweeps: a shorter one would be nothing but writing.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// Longest time that anybody waits for a sign of life, or for the end of a script.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The step of a cron, and so the shortest retention that could be kept.
+const MINUTE: Duration = Duration::from_secs(60);
+/// A retention that is for ever; dates stay far from the end of the calendar.
+const CENTURY: Duration = Duration::from_secs(100 * 31_557_600);
+/// A smaller limit has lost its unit.
+const SMALLEST: ByteSize = ByteSize::kib(1);
+/// A run that may hold less could not even begin.
+const SMALLEST_SCRATCH: ByteSize = ByteSize::mib(1);
+/// No disk is larger.
+const LARGEST_SCRATCH: ByteSize = ByteSize::pib(1);
+/// Requests and half of each run's log are held in memory.
+const LARGEST_IN_MEMORY: ByteSize = ByteSize::gib(1);
+/// Results are held in memory once, by the supervisor that judges them.
+const LARGEST_RESULT: ByteSize = ByteSize::gib(4);
+/// An index has at most 64 MiB: 890 bytes for each of so many entries.
+const LONGEST_QUEUE: u64 = 75_000;
+/// More runs at once than any host bears.
+const MOST_RUNS: u64 = 1024;
+/// More processes than a run could have without the host's own running out (`pid_max` is 32,768 by default).
+const MOST_PROCESSES: u64 = 30_000;
+/// What the kernel takes for "leave the group as it is" (`chown(2)`).
+const NO_GROUP: u32 = u32::MAX;
+
+/// The first thing that cannot be.
+pub(crate) fn misfit(settings: &Settings) -> Option<Misfit> {
+    [
+        paths, times, lease, sizes, counts, crons, listen, name, group, user, level,
+    ]
+    .iter()
+    .find_map(|check| check(settings))
+}
+
+fn paths(settings: &Settings) -> Option<Misfit> {
+    let worker = &settings.worker;
+    let named = [
+        ("data_dir", Some(&settings.data_dir)),
+        ("shared_dir", settings.shared_dir.as_ref()),
+        ("apps_dir", Some(&settings.apps_dir)),
+        ("worker.python", Some(&worker.python)),
+        ("worker.scratch_dir", worker.scratch_dir.as_ref()),
+    ];
+    let no_path = |path: &Path| match path.to_string_lossy() {
+        text if text.is_empty() => Some("it is empty: a path is due"),
+        text if text.contains('\0') => Some("no path has a NUL character in it"),
+        _ => None,
+    };
+    let writable = worker.writable.iter();
+    named
+        .into_iter()
+        .chain(writable.map(|path| ("worker.writable", Some(path))))
+        .find_map(|(key, path)| told(key, no_path(path?)?))
+}
+
+fn times(settings: &Settings) -> Option<Misfit> {
+    let worker = &settings.worker;
+    [
+        ("worker.heartbeat", worker.heartbeat, SHORTEST, LONGEST),
+        ("worker.lease", worker.lease, SHORTEST, LONGEST),
+        ("worker.sweep", worker.sweep, SHORTEST, LONGEST),
+        ("worker.grace", worker.grace, Duration::ZERO, LONGEST),
+        ("retention.jobs", settings.retention.jobs, MINUTE, CENTURY),
+    ]
+    .into_iter()
+    .find_map(|(key, time, least, most)| {
+        let shown = humantime::format_duration;
+        let reason = out_of_range(shown(time), shown(least), shown(most));
+        (time < least || time > most).then(|| vec![(key, reason)])
+    })
+}
+
+fn lease(settings: &Settings) -> Option<Misfit> {
+    let worker = &settings.worker;
+    let shown = humantime::format_duration;
+    let (lease, heartbeat) = (shown(worker.lease), shown(worker.heartbeat));
+    let loss = "a living worker would lose its jobs";
+    (worker.lease < worker.heartbeat * 3).then(|| {
+        vec![
+            (
+                "worker.lease",
+                format!("{lease} is shorter than three heartbeats of {heartbeat}: {loss}"),
+            ),
+            (
+                "worker.heartbeat",
+                format!("three of {heartbeat} are longer than the lease of {lease}: {loss}"),
+            ),
+        ]
+    })
+}
+
+fn sizes(settings: &Settings) -> Option<Misfit> {
+    let limits = &settings.limits;
+    [
+        (
+            "limits.request",
+            limits.request,
+            SMALLEST,
+            LARGEST_IN_MEMORY,
+        ),
+        ("limits.result", limits.result, SMALLEST, LARGEST_RESULT),
+        ("limits.log", limits.log, SMALLEST, LARGEST_IN_MEMORY),
+        (
+            "limits.scratch",
+            limits.scratch,
+            SMALLEST_SCRATCH,
+            LARGEST_SCRATCH,
+        ),
+    ]
+    .into_iter()
+    .find_map(|(key, size, least, most)| {
+        let reason = out_of_range(size, least, most);
+        (size < least || size > most).then(|| vec![(key, reason)])
+    })
+}
+
+fn counts(settings: &Settings) -> Option<Misfit> {
+    let worker = &settings.worker;
+    [
+        (
+            "worker.concurrency",
+            worker.concurrency.unwrap_or(1).into(),
+            MOST_RUNS,
+        ),
+        ("worker.processes", worker.processes.into(), MOST_PROCESSES),
+        ("limits.queue", settings.limits.queue as u64, LONGEST_QUEUE),
+    ]
+    .into_iter()
+    .find_map(|(key, count, most)| {
+        (count < 1 || count > most).then(|| vec![(key, out_of_range(count, 1, most))])
+    })
+}
+
+fn out_of_range<T: std::fmt::Display>(value: T, least: T, most: T) -> String {
+    format!("{value} is out of range: from {least} to {most} is due")
+}
+
+fn crons(settings: &Settings) -> Option<Misfit> {
+    [
+        ("worker.cron", &settings.worker.cron),
+        ("retention.cron", &settings.retention.cron),
+    ]
+    .into_iter()
+    .find_map(|(key, cron)| {
+        let fields = cron.split_whitespace().count();
+        let reason = if fields != 5 {
+            format!("five fields are due (minute hour day month weekday), {fields} are there")
+        } else if Job::new_tz(format!("0 {cron}"), Tz::UTC, |_, _| {}).is_err() {
+            // Whoever will run it says whether it can.
+            format!(
+                "{cron:?} is no schedule: minute (0-59), hour (0-23), day (1-31), month (1-12) and weekday (0-7) are \
+                 due, such as \"30 3 * * mon\""
+            )
+        } else {
+            return None;
+        };
+        told(key, &reason)
+    })
+}
+
+fn listen(settings: &Settings) -> Option<Misfit> {
+    let api = &settings.api;
+    let reason = format!(
+        "{} is not an address of this machine alone, and everybody who reaches it could submit jobs; set \
+         api.allow_anonymous = true if that is meant",
+        api.listen
+    );
+    (!api.listen.ip().is_loopback() && !api.allow_anonymous).then(|| vec![("api.listen", reason)])
+}
+
+fn name(settings: &Settings) -> Option<Misfit> {
+    let name = settings.worker.name.as_deref()?;
+    let trouble = job_core::ids::WorkerId::new(name, Default::default()).err()?;
+    told("worker.name", &format!("{name:?} is no {trouble}"))
+}
+
+fn group(settings: &Settings) -> Option<Misfit> {
+    let folder = &settings.folder;
+    if folder.group == Some(Group::Id(NO_GROUP)) {
+        return told("folder.group", &format!("{NO_GROUP} is no group"));
+    }
+    told("folder.group", &folder.group_id().err()?.to_string())
+}
+
+fn user(settings: &Settings) -> Option<Misfit> {
+    told(
+        "worker.user",
+        &settings.worker.user_ids().err()?.to_string(),
+    )
+}
+
+/// A word that is no level would be taken for a module's name, and nothing else would be written.
+fn level(settings: &Settings) -> Option<Misfit> {
+    let level = &settings.log.level;
+    if let Err(error) = EnvFilter::try_new(level) {
+        return told("log.level", &format!("{level:?}: {error}"));
+    }
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let word = level
+        .split(',')
+        .find(|part| !part.contains(['=', '[', '{', '}']) && !is_level(part))?;
+    let reason = format!(
+        "{word:?} is no level: error, warn, info, debug or trace is due, or one of a module such as worker=debug"
+    );
+    told("log.level", &reason)
+}
+
+fn told(key: &'static str, reason: &str) -> Option<Misfit> {
+    Some(vec![(key, reason.to_owned())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with the settings of this text.
+    #[track_caller]
+    fn wrong(text: &str) -> Option<Misfit> {
+        misfit(&toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}")))
+    }
+
+    /// Whether this value of this setting is refused, as that setting's fault.
+    #[track_caller]
+    fn refuses(key: &str, value: &str) -> bool {
+        match wrong(&format!("{key} = {value}")) {
+            None => false,
+            Some(misfit) => {
+                assert_eq!(misfit[0].0, key, "{value}: {misfit:?}");
+                true
+            }
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_possible() {
+        assert_eq!(misfit(&Settings::default()), None);
+    }
+
+    #[test]
+    fn a_path_is_never_empty() {
+        for key in [
+            "data_dir",
+            "shared_dir",
+            "apps_dir",
+            "worker.python",
+            "worker.scratch_dir",
+        ] {
+            assert!(refuses(key, "\"\""), "{key}");
+            assert!(refuses(key, r#""a\u0000b""#), "{key}");
+            assert!(!refuses(key, "\"a b\""), "{key}");
+        }
+        assert!(refuses("worker.writable", "[\"a b\", \"\"]"));
+        assert!(!refuses("worker.writable", "[\"a b\"]"));
+    }
+
+    #[test]
+    fn times_have_a_least_and_a_most() {
+        for (key, least, below, most, above) in [
+            ("worker.heartbeat", "10ms", "9ms", "20s", "2days"),
+            ("worker.lease", "30s", "0s", "1day", "25h"),
+            ("worker.sweep", "10ms", "0s", "1day", "25h"),
+            ("worker.grace", "0s", "", "1day", "25h"),
+            ("retention.jobs", "1m", "59s", "100years", "101years"),
+        ] {
+            for possible in [least, most] {
+                assert!(
+                    !refuses(key, &format!("\"{possible}\"")),
+                    "{key} {possible}"
+                );
+            }
+            let endless = "500000000000years";
+            for impossible in [below, above, endless]
+                .into_iter()
+                .filter(|text| !text.is_empty())
+            {
+                assert!(
+                    refuses(key, &format!("\"{impossible}\"")),
+                    "{key} {impossible}"
+                );
+            }
+        }
+        assert_eq!(
+            wrong("retention.jobs = \"0s\"").unwrap(),
+            [(
+                "retention.jobs",
+                "0s is out of range: from 1m to 100years is due".to_owned()
+            )]
+        );
+    }
+
+    #[test]
+    fn a_lease_lasts_three_heartbeats_and_either_may_be_to_blame() {
+        assert_eq!(
+            wrong("worker.lease = \"3s\"\nworker.heartbeat = \"1s\""),
+            None
+        );
+        let misfit = wrong("worker.lease = \"2999ms\"\nworker.heartbeat = \"1s\"").unwrap();
+        let keys: Vec<_> = misfit.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["worker.lease", "worker.heartbeat"]);
+    }
+
+    #[test]
+    fn sizes_and_counts_have_a_least_and_a_most() {
+        for (key, least, below, most, above) in [
+            (
+                "limits.request",
+                "\"1KiB\"",
+                "1023",
+                "\"1GiB\"",
+                "\"1025MiB\"",
+            ),
+            (
+                "limits.result",
+                "\"1KiB\"",
+                "0",
+                "\"4GiB\"",
+                "1000000000000000000",
+            ),
+            ("limits.log", "\"1KiB\"", "0", "\"1GiB\"", "\"16EiB\""),
+            ("limits.queue", "1", "0", "75000", "75001"),
+            ("worker.concurrency", "1", "0", "1024", "1025"),
+            ("worker.processes", "1", "0", "30000", "30001"),
+            (
+                "limits.scratch",
+                "\"1MiB\"",
+                "\"1MB\"",
+                "\"1PiB\"",
+                "\"2PiB\"",
+            ),
+        ] {
+            for possible in [least, most] {
+                assert!(!refuses(key, possible), "{key} {possible}");
+            }
+            for impossible in [below, above] {
+                assert!(refuses(key, impossible), "{key} {impossible}");
+            }
+        }
+        assert_eq!(
+            wrong("limits.queue = 0").unwrap()[0].1,
+            "0 is out of range: from 1 to 75000 is due"
+        );
+        assert_eq!(
+            wrong("limits.result = \"5GiB\"").unwrap()[0].1,
+            "5.0 GiB is out of range: from 1.0 KiB to 4.0 GiB is due"
+        );
+    }
+
+    #[test]
+    fn a_cron_has_five_fields_that_can_be() {
+        for key in ["worker.cron", "retention.cron"] {
+            for possible in [
+                "* * * * *",
+                "*/5 8-18 * * mon-fri",
+                "0 0 29 2 *",
+                "30 3 1,15 jan 7",
+            ] {
+                assert!(!refuses(key, &format!("\"{possible}\"")), "{possible}");
+            }
+            for impossible in [
+                "",
+                "* * * *",
+                "0 * * * * *",
+                "@daily",
+                "61 * * * *",
+                "* 24 * * *",
+                "* * 0 * *",
+                "* * * 13 *",
+                "* * * * 8",
+                "*/0 * * * *",
+                "9-3 * * * *",
+                "a b c d e",
+            ] {
+                assert!(refuses(key, &format!("\"{impossible}\"")), "{impossible}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_listens_to_strangers_without_meaning_to() {
+        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:0"] {
+            assert!(
+                refuses("api.listen", &format!("\"{address}\"")),
+                "{address}"
+            );
+            let meant = format!("api.listen = \"{address}\"\napi.allow_anonymous = true");
+            assert_eq!(wrong(&meant), None);
+        }
+        assert!(!refuses("api.listen", "\"[::1]:0\""));
+    }
+
+    #[test]
+    fn a_worker_has_a_name_that_a_file_can_have() {
+        let long = "n".repeat(64);
+        for name in ["", "a/b", "..", "a b", &long] {
+            assert!(refuses("worker.name", &format!("\"{name}\"")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_one_that_the_host_knows() {
+        assert!(!refuses("folder.group", "0"));
+        assert!(!refuses("folder.group", "\"root\""));
+        for none in ["\"\"", "\"no such group\"", "4294967295"] {
+            assert!(refuses("folder.group", none), "{none}");
+        }
+    }
+
+    #[test]
+    fn scripts_run_as_a_user_that_the_host_knows() {
+        assert!(!refuses("worker.user", "\"root\""));
+        assert!(!refuses("worker.user", "\"1234:5678\""));
+        for none in ["\"\"", "\"no such user\"", "\"1:\"", r#""a\u0000b""#] {
+            assert!(refuses("worker.user", none), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_not_taken_for_a_module() {
+        for level in [
+            "info",
+            "WARN",
+            "off",
+            "info,worker=debug",
+            "info,api=trace",
+            "info,worker[run{job}]=debug",
+        ] {
+            assert!(!refuses("log.level", &format!("\"{level}\"")), "{level}");
+        }
+        for level in [
+            "",
+            "inof",
+            "info,",
+            "worker",
+            "worker=loud",
+            "info, api=trace",
+            "a=b=c",
+        ] {
+            assert!(refuses("log.level", &format!("\"{level}\"")), "{level}");
+        }
+    }
+}
