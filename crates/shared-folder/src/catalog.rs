@@ -34,6 +34,10 @@ impl CatalogName {
     }
 }
 
+fn text_of(catalog: &CatalogFile) -> Vec<u8> {
+    serde_json::to_vec(catalog).expect("a catalog always serializes")
+}
+
 impl SharedFolder {
     /// Takes a name for a catalog: the worker's, or, where another living worker of that name has it, the same with a
     /// number. Two workers of one name may offer different APIs.
@@ -79,16 +83,25 @@ impl SharedFolder {
     /// # Errors
     /// Where the file cannot be replaced.
     pub fn publish_catalog(&self, name: &str, catalog: &CatalogFile) -> Result<(), FolderError> {
-        let text = serde_json::to_vec(catalog).expect("a catalog always serializes");
+        let text = text_of(catalog);
         self.with_reserve(|| self.dirs.catalog.replace(&format!("{name}.json"), &text))
     }
 
-    /// Whether the worker called `name` has a catalog here; somebody may have cleared it away.
+    /// Whether this is, to the byte, what the worker called `name` has published here; somebody may have cleared it
+    /// away, and disks damage things.
     ///
     /// # Errors
     /// Where the folder cannot be looked at.
-    pub fn has_catalog(&self, name: &str) -> Result<bool, FolderError> {
-        self.dirs.catalog.has(&format!("{name}.json"))
+    pub fn is_catalog_published(
+        &self,
+        name: &str,
+        catalog: &CatalogFile,
+    ) -> Result<bool, FolderError> {
+        match self.dirs.catalog.read(&format!("{name}.json"), SIZE_LIMIT) {
+            Ok(text) => Ok(text.is_some_and(|text| text == text_of(catalog))),
+            Err(error) if error.is_of_the_file() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What tells whether a catalog came, went or was replaced.

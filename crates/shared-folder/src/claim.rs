@@ -91,10 +91,40 @@ impl SharedFolder {
         self.dirs.cancel.has(&uuid.to_string())
     }
 
+    /// What has become meanwhile of runs that were claimed here, in the same order. Where the index cannot be read,
+    /// nothing is held against them.
+    pub fn run_states(&self, runs: &[(JobId, Token)]) -> Vec<RunState> {
+        // Nobody reads the index for nothing.
+        let queue = (!runs.is_empty()).then(|| self.queue().ok()).flatten();
+        let state = |&(uuid, token): &(JobId, Token)| {
+            let entry = queue.as_ref().map(|queue| queue.get(uuid));
+            let holder = entry.map(|entry| entry.and_then(|entry| entry.state().token()));
+            if holder.is_some_and(|holder| holder != Some(token)) {
+                RunState::Lost
+            } else if self.is_cancel_requested(uuid).unwrap_or(false) {
+                RunState::CancelRequested
+            } else {
+                RunState::Held
+            }
+        };
+        runs.iter().map(state).collect()
+    }
+
     fn has_ended(&self, uuid: JobId) -> Result<bool, FolderError> {
         let file = format!("{uuid}.json");
         Ok(self.dirs.receipt.has(&file)? || self.dirs.response.has(&file)?)
     }
+}
+
+/// What has become of a run while it went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// It is still the job's run.
+    Held,
+    /// It is, and a client wants it to end.
+    CancelRequested,
+    /// The index names another run, or none: it was taken away, or it is just being published.
+    Lost,
 }
 
 enum Taken {

@@ -120,7 +120,7 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
         let changed = blocking(move || {
             let published = shared
                 .folder
-                .has_catalog(shared.catalog.as_str())
+                .is_catalog_published(shared.catalog.as_str(), &now.catalog())
                 .unwrap_or(true);
             if published && Stamp::of(&shared.config.apps_dir) == now.stamp {
                 return None;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use boot::Shutdown;
 use job_core::files::{Heartbeat, RunningJob};
 use shared_folder::FolderError;
+use shared_folder::claim::RunState;
 use shared_folder::heartbeat::{LockWatch, Presence, boot_id};
 use shared_folder::retain::retain;
 use shared_folder::sweep::{Duty, Sweeper};
@@ -16,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::host_name;
 use crate::run::Stop;
-use crate::scratch;
+use crate::scratch::Leftovers;
 use crate::service::{Worker, blocking};
 use crate::trouble::with_reasons;
 
@@ -99,24 +100,15 @@ fn look_after_runs(worker: &Worker, silent: bool) {
         .iter()
         .map(|(token, run)| (*token, run.clone()))
         .collect();
-    if runs.is_empty() {
-        return;
-    }
-    let queue = worker.folder.queue();
-    for (token, run) in runs {
-        let lost = silent
-            || queue.as_ref().is_ok_and(|queue| {
-                queue
-                    .get(run.uuid)
-                    .is_none_or(|entry| entry.state().token() != Some(token))
-            });
-        let why = if lost {
+    let claimed: Vec<_> = runs.iter().map(|(token, run)| (run.uuid, *token)).collect();
+    let states = worker.folder.run_states(&claimed);
+    for ((_, run), state) in runs.into_iter().zip(states) {
+        let why = match state {
             // A run that is just being published has no token any more either, and ends by itself.
-            Some(Stop::Lost)
-        } else if worker.folder.is_cancel_requested(run.uuid).unwrap_or(false) {
-            Some(Stop::Cancel)
-        } else {
-            None
+            _ if silent => Some(Stop::Lost),
+            RunState::Lost => Some(Stop::Lost),
+            RunState::CancelRequested => Some(Stop::Cancel),
+            RunState::Held => None,
         };
         run.stop.send_if_modified(|stop| {
             let news =
@@ -172,6 +164,7 @@ pub(crate) async fn sweep_again_and_again(worker: Arc<Worker>, end: Shutdown) {
 struct Sweep {
     sweeper: Sweeper,
     locks: LockWatch,
+    leftovers: Leftovers,
 }
 
 impl Sweep {
@@ -179,6 +172,7 @@ impl Sweep {
         Sweep {
             sweeper: Sweeper::new(Duty::Rescue, worker.config.beat),
             locks: LockWatch::default(),
+            leftovers: Leftovers::default(),
         }
     }
 
@@ -192,7 +186,7 @@ impl Sweep {
         for beating in self.locks.look(folder).unwrap_or_default() {
             tracing::error!(worker.id = %beating, "a lock of another host is not seen here: this volume does not carry locks between hosts");
         }
-        scratch::clear_away(&worker.config.scratch_dir);
+        self.leftovers.clear_away(&worker.config.scratch_dir);
         settled
     }
 }

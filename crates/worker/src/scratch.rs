@@ -1,10 +1,11 @@
 //! The folder that holds the folders of all runs, on this host's own disk.
 
-use std::ffi::CStr;
+use std::collections::HashSet;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
@@ -127,25 +128,63 @@ fn remove_file(folder: &OwnedFd, name: &CStr) -> io::Result<bool> {
 }
 
 /// Removes the folders of runs whose process was killed. Others that may be in the same place are left alone.
-pub(crate) fn clear_away(scratch: &Path) {
-    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let run = name.to_str().and_then(|name| name.rsplit_once('-'));
-        let is_run = run.is_some_and(|(uuid, attempt)| {
-            uuid.parse::<JobId>().is_ok() && attempt.parse::<u32>().is_ok()
-        });
-        if !is_run || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers {
+    /// The folders, by name and number, that had a dot in front at the last look: a run's folder is made under such a
+    /// name, and is locked only a moment later. What still has it at the next look is nobody's.
+    half_made: HashSet<(OsString, u64)>,
+}
+
+impl Leftovers {
+    /// Looks once.
+    pub(crate) fn clear_away(&mut self, scratch: &Path) {
+        let before = std::mem::take(&mut self.half_made);
+        for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(run) = Name::of(&name) else {
+                continue;
+            };
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let known = (name, entry.ino());
+            if run == Name::HalfMade && !before.contains(&known) {
+                self.half_made.insert(known);
+                continue;
+            }
+            remove_unless_held(&entry.path());
         }
-        let folder = entry.path();
-        let Ok(lock) = File::open(&folder) else {
-            continue;
+    }
+}
+
+fn remove_unless_held(folder: &Path) {
+    let Ok(lock) = File::open(folder) else {
+        return;
+    };
+    if lock.try_lock().is_ok()
+        && let Err(error) = remove(folder)
+    {
+        tracing::warn!(folder = %folder.display(), error = %error, "what a killed run left cannot be removed");
+    }
+}
+
+/// What a run's folder is called.
+#[derive(PartialEq)]
+enum Name {
+    Made,
+    HalfMade,
+}
+
+impl Name {
+    fn of(name: &OsStr) -> Option<Self> {
+        let name = name.to_str()?;
+        let (kind, run) = match name.strip_prefix('.') {
+            Some(run) => (Name::HalfMade, run),
+            None => (Name::Made, name),
         };
-        if lock.try_lock().is_ok()
-            && let Err(error) = remove(&folder)
-        {
-            tracing::warn!(folder = %folder.display(), error = %error, "what a killed run left cannot be removed");
-        }
+        let (uuid, attempt) = run.rsplit_once('-')?;
+        let is_run = uuid.parse::<JobId>().is_ok() && attempt.parse::<u32>().is_ok();
+        is_run.then_some(kind)
     }
 }
 
@@ -195,9 +234,29 @@ mod tests {
             std::fs::create_dir(scratch.path().join(stranger)).unwrap();
         }
         std::fs::write(scratch.path().join(format!("{uuid}-3")), "a file").unwrap();
-        clear_away(scratch.path());
+        let mut leftovers = Leftovers::default();
+        leftovers.clear_away(scratch.path());
         assert!(!left.exists() && held.log().with_file_name("stdout").exists());
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 5);
-        clear_away(Path::new("/no/such/folder"));
+        leftovers.clear_away(Path::new("/no/such/folder"));
+    }
+
+    #[test]
+    fn a_folder_that_is_just_being_made_is_let_be_until_the_next_look() {
+        let scratch = tempfile::tempdir().unwrap();
+        let half_made = scratch
+            .path()
+            .join(".f47ac10b-58cc-4372-a567-0e02b2c3d479-1");
+        std::fs::create_dir_all(half_made.join("tmp")).unwrap();
+        let mut leftovers = Leftovers::default();
+        leftovers.clear_away(scratch.path());
+        assert!(half_made.exists());
+        // Another one under the same name: its own time begins.
+        std::fs::rename(&half_made, scratch.path().join("elsewhere")).unwrap();
+        std::fs::create_dir(&half_made).unwrap();
+        leftovers.clear_away(scratch.path());
+        assert!(half_made.exists());
+        leftovers.clear_away(scratch.path());
+        assert!(!half_made.exists());
     }
 }

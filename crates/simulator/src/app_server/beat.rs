@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use boot::Shutdown;
 use job_core::files::{Heartbeat, RunningJob};
 use shared_folder::FolderError;
+use shared_folder::claim::RunState;
 use shared_folder::heartbeat::{Presence, boot_id};
 use shared_folder::sweep::{Duty, Sweeper};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -89,24 +90,14 @@ fn look_after_runs(server: &AppServer, silent: bool) {
         .iter()
         .map(|(token, run)| (*token, run.clone()))
         .collect();
-    if runs.is_empty() {
-        return;
-    }
-    let queue = server.folder.queue();
-    for (token, run) in runs {
-        let lost = silent
-            || queue.as_ref().is_ok_and(|queue| {
-                queue
-                    .get(run.uuid)
-                    .is_none_or(|entry| entry.state().token() != Some(token))
-            });
-        let why = if lost {
-            // A run that is just being published has no token any more either, and ends by itself.
-            Stop::Lost
-        } else if server.folder.is_cancel_requested(run.uuid).unwrap_or(false) {
-            Stop::Cancel
-        } else {
-            continue;
+    let claimed: Vec<_> = runs.iter().map(|(token, run)| (run.uuid, *token)).collect();
+    let states = server.folder.run_states(&claimed);
+    for ((_, run), state) in runs.into_iter().zip(states) {
+        let why = match state {
+            _ if silent => Stop::Lost,
+            RunState::Lost => Stop::Lost,
+            RunState::CancelRequested => Stop::Cancel,
+            RunState::Held => continue,
         };
         // The first reason is the one that the run ends by.
         run.stop
@@ -158,9 +149,9 @@ async fn sweep_once(server: &Arc<AppServer>, mut sweeper: Sweeper) -> Sweeper {
 
 fn sweep(server: &AppServer, sweeper: &mut Sweeper) -> Result<(), FolderError> {
     let (folder, name) = (&server.folder, server.catalog.as_str());
-    // Somebody may have cleared it away.
-    if !folder.has_catalog(name)? {
-        folder.publish_catalog(name, &server.config.catalog)?;
+    let catalog = &server.config.catalog;
+    if !folder.is_catalog_published(name, catalog)? {
+        folder.publish_catalog(name, catalog)?;
     }
     let (catalog, _) = folder.catalog()?;
     let (now, clock) = (server.clock.now(), server.started.elapsed());

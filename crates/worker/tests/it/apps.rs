@@ -1,5 +1,7 @@
 //! The apps folder, changed under a running worker and a running API server.
 
+use std::os::unix::fs::symlink;
+
 use serde_json::{Value, json};
 use test_support::{Client, Site, until};
 
@@ -194,4 +196,33 @@ fn a_python_that_is_mended_is_tried_again() {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(run, std::fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(result(&pair.client, &waiting), 1);
+}
+
+#[test]
+fn a_catalog_that_was_damaged_or_removed_is_published_again() {
+    let site = Site::new();
+    app(&site, "echo", "", "print(sys.stdin.read())");
+    let pair = start(&site, "echo");
+    let folder = site.shared("catalog");
+    let name = crate::support::names(&folder)
+        .into_iter()
+        .find(|name| name.ends_with(".json"))
+        .unwrap();
+    let file = folder.join(name);
+    let whole = std::fs::read(&file).unwrap();
+    let half = whole[..whole.len() / 2].to_vec();
+    for damage in [
+        &|| std::fs::write(&file, &half),
+        &|| std::fs::remove_file(&file),
+        &|| std::fs::remove_file(&file).and_then(|()| symlink(site.path("apps"), &file)),
+    ] as [&dyn Fn() -> std::io::Result<()>; 3]
+    {
+        damage().unwrap();
+        until("a whole catalog", PATIENCE, || {
+            let plain = file.symlink_metadata().is_ok_and(|found| found.is_file());
+            (plain && std::fs::read(&file).unwrap() == whole).then_some(())
+        });
+    }
+    until_names(&pair.client, &["echo"]);
+    assert_eq!(answer(&pair.client, "echo", "{\"n\":1}"), json!({ "n": 1 }));
 }
