@@ -48,7 +48,7 @@ const NO_GROUP: u32 = u32::MAX;
 /// The first thing that cannot be.
 pub(crate) fn misfit(settings: &Settings) -> Option<Misfit> {
     [
-        paths, times, lease, sizes, counts, crons, listen, name, group, user, level,
+        paths, times, lease, sizes, counts, crons, listen, name, group, level,
     ]
     .iter()
     .find_map(|check| check(settings))
@@ -202,13 +202,6 @@ fn group(settings: &Settings) -> Option<Misfit> {
         return told("folder.group", &format!("{NO_GROUP} is no group"));
     }
     told("folder.group", &folder.group_id().err()?.to_string())
-}
-
-fn user(settings: &Settings) -> Option<Misfit> {
-    told(
-        "worker.user",
-        &settings.worker.user_ids().err()?.to_string(),
-    )
 }
 
 /// A word that is no level would be taken for a module's name, and nothing else would be written.
@@ -424,15 +417,6 @@ mod tests {
         assert!(!refuses("folder.group", "\"root\""));
         for none in ["\"\"", "\"no such group\"", "4294967295"] {
             assert!(refuses("folder.group", none), "{none}");
-        }
-    }
-
-    #[test]
-    fn scripts_run_as_a_user_that_the_host_knows() {
-        assert!(!refuses("worker.user", "\"root\""));
-        assert!(!refuses("worker.user", "\"1234:5678\""));
-        for none in ["\"\"", "\"no such user\"", "\"1:\"", r#""a\u0000b""#] {
-            assert!(refuses("worker.user", none), "{none}");
         }
     }
 

@@ -74,6 +74,19 @@ impl FolderError {
             )
     }
 
+    /// The error with its reason, in one line.
+    pub(crate) fn with_reason(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(reason) => format!("{self}: {reason}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether this process may not do it.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, FolderError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether the disk has no room, as the guard or the kernel sees it.
     pub fn is_disk_full(&self) -> bool {
         match self {

@@ -132,7 +132,11 @@ impl<'a> Guard<'a> {
         if !dir.has(&name)? {
             return Ok(None);
         }
-        let bytes = dir.read(&name, LEASE_LIMIT).ok().flatten();
+        let bytes = match dir.read(&name, LEASE_LIMIT) {
+            // The volume's or this host's trouble passes; the count of lost runs would not come back.
+            Err(error) if !error.is_of_the_file() && !error.is_forbidden() => return Err(error),
+            read => read.ok().flatten(),
+        };
         let lease = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if lease.is_none() {
             self.folder

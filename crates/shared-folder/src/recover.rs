@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use job_core::date::Date;
 use job_core::entry::Entry;
-use job_core::files::{Receipt, Request};
 use job_core::ids::JobId;
 use job_core::lease::RunEnd;
 use job_core::recovery::{Facts, Owner, ResponseFact, Settlement, settle};
@@ -21,7 +20,6 @@ use crate::guard::Guard;
 use crate::observer::Observer;
 use crate::retain;
 use crate::sweep::Duty;
-use crate::view::{RECEIPT_LIMIT, REQUEST_FRAME};
 
 /// Settles these jobs now.
 pub(crate) fn settle_now(
@@ -42,9 +40,17 @@ pub(crate) fn settle_all(guard: &mut Guard<'_>) -> Result<usize, FolderError> {
     let suspects = observer.suspects(guard.folder, guard.queue(), Duty::Settle, guard.now)?;
     let mut settled = 0;
     for uuid in suspects {
-        settled += usize::from(settle_job(guard, uuid, &observer)?);
+        settled += usize::from(settle_or_say(guard, uuid, &observer));
     }
     Ok(settled)
+}
+
+/// The same as [`settle_job`] for one of many: trouble with its files holds up no other job.
+pub(crate) fn settle_or_say(guard: &mut Guard<'_>, uuid: JobId, observer: &Observer<'_>) -> bool {
+    settle_job(guard, uuid, observer).unwrap_or_else(|error| {
+        tracing::error!(job.id = %uuid, error = error.with_reason(), "a job cannot be settled; it is tried again");
+        false
+    })
 }
 
 /// Brings one job's entry in line with its facts; whether anything had to be done.
@@ -82,7 +88,7 @@ pub(crate) fn settle_job(
         tracing::info!(job.id = %uuid, settlement = ?settlement, "a job is settled");
         match settlement {
             Settlement::Settled => {}
-            Settlement::Enter(State::Pending) if folder.sound_request(uuid).is_none() => {
+            Settlement::Enter(State::Pending) if folder.request(uuid)?.is_none() => {
                 let message = "its request file cannot be read, and the index does not know it";
                 guard.write_receipt(uuid, failed(FailureReason::InvalidRequest, message.into()))?;
             }
@@ -127,22 +133,25 @@ pub(crate) fn look(
     now: Date,
 ) -> Result<Look, FolderError> {
     let (dirs, file) = (&folder.dirs, format!("{uuid}.json"));
-    let receipt = folder.sound_receipt(uuid);
+    let facts = folder.receipt(uuid).and_then(|receipt| {
+        // Nobody looks into a response whose receipt is there: it may be large.
+        let response = match &receipt {
+            Some(_) => ResponseFact::Missing,
+            None => judge_response(folder, &file)?,
+        };
+        Ok((receipt, response))
+    });
+    let (receipt, response) = match facts {
+        Ok(facts) => facts,
+        Err(error) => {
+            // It may be as it should: these are this process's rights, or the volume's trouble.
+            tracing::error!(job.id = %uuid, error = %error, "a fact cannot be read here; its job is left as it is");
+            return Ok(Look::Is(Settlement::Settled));
+        }
+    };
     if receipt.is_none() && dirs.receipt.has(&file)? {
         return Ok(Look::BrokenReceipt);
     }
-    let response = match &receipt {
-        // Nobody looks into a response whose receipt is there: it may be large.
-        Some(_) => ResponseFact::Missing,
-        None => match judge_response(folder, &file) {
-            Ok(response) => response,
-            Err(error) => {
-                // It may be as it should: these are this process's rights, or the volume's trouble.
-                tracing::error!(job.id = %uuid, error = %error, "a response cannot be read here; its job is left as it is");
-                return Ok(Look::Is(Settlement::Settled));
-            }
-        },
-    };
     let finished = receipt.as_ref().map(|receipt| receipt.finished_date);
     let finished = finished.or_else(|| entry.and_then(|entry| entry.state().finished()));
     let age = match (finished, entry) {
@@ -163,23 +172,6 @@ pub(crate) fn look(
     Ok(Look::Is(settle(&facts, entry, owner)))
 }
 
-impl SharedFolder {
-    /// The job's receipt, where it can be read and states an end.
-    pub(crate) fn sound_receipt(&self, uuid: JobId) -> Option<Receipt> {
-        let receipt: Option<Receipt> =
-            self.record(&self.dirs.receipt, &format!("{uuid}.json"), RECEIPT_LIMIT);
-        receipt.filter(|receipt| receipt.uuid == uuid && receipt.state().is_some())
-    }
-
-    /// The job's request, where it can be read.
-    pub(crate) fn sound_request(&self, uuid: JobId) -> Option<Request> {
-        let limit = self.options.request_limit + REQUEST_FRAME;
-        let request: Option<Request> =
-            self.record(&self.dirs.request, &format!("{uuid}.json"), limit);
-        request.filter(|request| request.uuid == uuid)
-    }
-}
-
 impl Guard<'_> {
     /// The index is to say what the facts say.
     fn enter(&mut self, uuid: JobId, state: State) -> Result<(), FolderError> {
@@ -193,7 +185,7 @@ impl Guard<'_> {
                 self.queue_mut().push(entry);
             }
             None => {
-                let entry = self.entry_by_facts(uuid).with_state(state);
+                let entry = self.entry_by_facts(uuid)?.with_state(state);
                 self.queue_mut().insert_by_date(Arc::new(entry));
             }
         }
@@ -214,7 +206,7 @@ impl Guard<'_> {
         dirs.cancel.sync()?;
         let entry = match self.queue().get(uuid) {
             Some(entry) => entry.clone(),
-            None => Arc::new(self.entry_by_facts(uuid)),
+            None => Arc::new(self.entry_by_facts(uuid)?),
         };
         let now = self.now;
         let state = match state {
@@ -274,17 +266,18 @@ impl Guard<'_> {
     }
 
     /// The entry of a job that the index lost.
-    fn entry_by_facts(&self, uuid: JobId) -> Entry {
-        let by_request = self.folder.sound_request(uuid);
-        let entry = by_request.map(|request| request.entry()).or_else(|| {
-            let receipt = self.folder.sound_receipt(uuid)?;
-            receipt.entry()
-        });
-        entry.unwrap_or_else(|| {
-            // Only a response is left of it: nobody knows any more which API it was for.
-            let api = "unknown".parse().expect("it is a name");
-            Entry::pending(uuid, api, self.now)
-        })
+    fn entry_by_facts(&self, uuid: JobId) -> Result<Entry, FolderError> {
+        if let Some(request) = self.folder.request(uuid)? {
+            return Ok(request.entry());
+        }
+        let receipt = self.folder.receipt(uuid)?;
+        Ok(receipt
+            .and_then(|receipt| receipt.entry())
+            .unwrap_or_else(|| {
+                // Only a response is left of it: nobody knows any more which API it was for.
+                let api = "unknown".parse().expect("it is a name");
+                Entry::pending(uuid, api, self.now)
+            }))
     }
 }
 

@@ -112,16 +112,12 @@ pub(crate) fn remove_traces(folder: &SharedFolder, uuid: JobId) -> Result<(), Fo
     Ok(())
 }
 
-/// Removes what was put aside long ago.
+/// Removes what was put aside long ago, each with its reason. What has no reason beside it is kept for a person.
 fn remove_old_quarantine(folder: &SharedFolder, now: Date) -> Result<(), FolderError> {
-    for dir in [&folder.dirs.quarantine, &folder.dirs.late] {
-        for name in dir.names()? {
-            if dir
-                .modified(&name)?
-                .is_some_and(|modified| now.since(modified) > KEEP_QUARANTINE)
-            {
-                dir.remove(&name)?;
-            }
+    let is_old = |date: Date| now.since(date) > KEEP_QUARANTINE;
+    for thing in folder.quarantined()? {
+        if thing.date.is_some_and(is_old) {
+            folder.drop_quarantined(&thing.name)?;
         }
     }
     Ok(())

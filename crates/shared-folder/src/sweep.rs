@@ -1,6 +1,6 @@
 //! One process's look at the whole folder, at its start and again and again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use job_core::catalog::Catalog;
 use job_core::date::Date;
@@ -13,10 +13,10 @@ use crate::error::FolderError;
 use crate::folder::SharedFolder;
 use crate::heartbeat;
 use crate::observer::Observer;
-use crate::recover::{settle_all, settle_job};
+use crate::recover::{settle_all, settle_or_say};
 
-/// Jobs that are settled in one go before others may have the lock.
-const BATCH: usize = 200;
+/// Jobs are settled for so long before others may have the lock.
+const LONGEST_HOLD: Duration = Duration::from_millis(500);
 /// A temporary file that is older belongs to nobody any more.
 pub(crate) const TEMPORARY_AGE: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 /// A worker that was silent for so long will not come back under this name.
@@ -75,10 +75,12 @@ impl Sweeper {
         };
         let suspects = observer.suspects(folder, &queue, self.duty, now)?;
         let mut settled = 0;
-        for batch in suspects.chunks(BATCH) {
+        let mut suspects = suspects.into_iter().peekable();
+        while suspects.peek().is_some() {
             let mut guard = folder.lock(now)?;
-            for uuid in batch {
-                settled += usize::from(settle_job(&mut guard, *uuid, &observer)?);
+            let locked = Instant::now();
+            while let Some(uuid) = suspects.next_if(|_| locked.elapsed() < LONGEST_HOLD) {
+                settled += usize::from(settle_or_say(&mut guard, uuid, &observer));
             }
             guard.commit()?;
         }

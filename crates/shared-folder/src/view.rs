@@ -94,8 +94,8 @@ impl SharedFolder {
             .unwrap_or_default())
     }
 
-    /// The same entries, for showing them: where somebody ended jobs by hand and no receipt says so yet, these are
-    /// settled first, so that no final status is shown that could still change.
+    /// The same entries, for showing them: where somebody ended jobs by hand and no receipt says so yet, or says
+    /// something else, these are settled first, so that no final status is shown that could still change.
     ///
     /// # Errors
     /// Where receipts or the index cannot be read, or jobs had to be settled and could not be.
@@ -106,7 +106,9 @@ impl SharedFolder {
     ) -> Result<Vec<Arc<Entry>>, FolderError> {
         let mut unsettled = Vec::new();
         for entry in entries.iter().filter(|entry| entry.status().is_final()) {
-            if !self.dirs.receipt.has(&format!("{}.json", entry.uuid))? {
+            let receipt = self.receipt(entry.uuid)?;
+            let told = receipt.and_then(|receipt| Some(receipt.state()?.status()));
+            if told != Some(entry.status()) {
                 unsettled.push(entry.uuid);
             }
         }
@@ -208,28 +210,37 @@ impl SharedFolder {
         }))
     }
 
-    /// The request of a job, as it was accepted.
+    /// The request of a job, as it was accepted; nothing where there is none, or what stands there is no request of
+    /// this job.
     ///
     /// # Errors
-    /// Where there is one and it cannot be read.
+    /// Where there is something that may be one, and cannot be read now.
     pub fn request(&self, uuid: JobId) -> Result<Option<Request>, FolderError> {
-        self.document(
-            &self.dirs.request,
-            &format!("{uuid}.json"),
-            self.options.request_limit + REQUEST_FRAME,
-        )
+        let limit = self.options.request_limit + REQUEST_FRAME;
+        let request: Option<Request> = self.fact(&self.dirs.request, uuid, limit)?;
+        Ok(request.filter(|request| request.uuid == uuid))
     }
 
-    /// How a job ended, where it did.
+    /// How a job ended, where it did; nothing where there is no receipt, or what stands there is none of this job's
+    /// end: whoever settles the job puts that aside.
     ///
     /// # Errors
-    /// Where there is a receipt and it cannot be read.
+    /// Where there is something that may be one, and cannot be read now.
     pub fn receipt(&self, uuid: JobId) -> Result<Option<Receipt>, FolderError> {
-        let name = format!("{uuid}.json");
-        match self.document(&self.dirs.receipt, &name, RECEIPT_LIMIT) {
-            // A link or a folder is no receipt: whoever settles the job puts it aside.
+        let receipt: Option<Receipt> = self.fact(&self.dirs.receipt, uuid, RECEIPT_LIMIT)?;
+        Ok(receipt.filter(|receipt| receipt.uuid == uuid && receipt.state().is_some()))
+    }
+
+    /// A link or a folder is no fact, and counts as missing. What cannot be read for other reasons may be as it should.
+    fn fact<T: DeserializeOwned>(
+        &self,
+        dir: &Dir,
+        uuid: JobId,
+        limit: u64,
+    ) -> Result<Option<T>, FolderError> {
+        match self.document(dir, &format!("{uuid}.json"), limit) {
             Err(error) if error.is_of_the_file() => Ok(None),
-            receipt => receipt,
+            read => read,
         }
     }
 

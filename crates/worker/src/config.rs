@@ -112,7 +112,9 @@ impl Config {
 fn containment(worker: &settings::Worker) -> anyhow::Result<Containment> {
     let me = geteuid();
     let off = worker.containment == settings::Containment::Off;
-    let user = match worker.user_ids()? {
+    // Not with the other settings: a host without workers need not know the user.
+    let unknown = |error: anyhow::Error| Unmet(format!("worker.user: {error}"));
+    let user = match worker.user_ids().map_err(unknown)? {
         Some(set) if set.user == me.as_raw() => None,
         Some(set) if !me.is_root() => bail!(Unmet(format!(
             "worker.user is {:?}, but only root can run scripts as another user, and this is user {}",

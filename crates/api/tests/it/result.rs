@@ -80,6 +80,11 @@ fn whoever_asks_for_the_head_gets_no_body_and_has_fetched_nothing() {
             head(&format!("HEAD {path}"), &["Connection: close"]),
         )
     };
+    // It is done by its receipt a moment before the index says so, and the list shows it.
+    until("a done job in the list", PATIENCE, || {
+        let list = ran.lab.client.get("/api/v1/jobs").json();
+        (list["jobs"][0]["status"] == "done").then_some(())
+    });
     for path in [&this, "/api/v1/jobs", "/healthz"] {
         let (answer, whole) = (head(path), ran.lab.client.get(path));
         assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");

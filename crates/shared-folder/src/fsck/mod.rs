@@ -7,7 +7,7 @@
 
 mod survey;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use job_core::date::Date;
@@ -154,17 +154,22 @@ pub fn fsck(
     if mode == Mode::Check || !report.has_trouble_left() {
         return Ok(report);
     }
-    mend(&folder, &report.findings, now)?;
+    let why_not = mend(&folder, &report.findings, now)?;
     let after = survey(&folder, now, tell)?;
-    Ok(compare(report, after))
+    Ok(compare(report, after, &why_not))
 }
 
-/// What was there before and is not any more was mended; what is still there is left.
-fn compare(before: Report, mut after: Report) -> Report {
+/// What was there before and is not any more was mended; what is still there is left, with the reason where it was
+/// tried.
+fn compare(before: Report, mut after: Report, why_not: &HashMap<String, String>) -> Report {
     let key = |finding: &Finding| (finding.check, finding.job, finding.file.clone());
     let still: HashSet<_> = after.findings.iter().map(key).collect();
     for finding in &mut after.findings {
         finding.outcome = Outcome::Left;
+        if let Some(why) = why_not.get(&finding.file) {
+            finding.message.push_str("; it could not be mended: ");
+            finding.message.push_str(why);
+        }
     }
     let mended = before.findings.into_iter();
     let mended = mended.filter(|finding| !still.contains(&key(finding)));
@@ -208,24 +213,27 @@ fn observer(folder: &SharedFolder) -> Result<Observer<'static>, FolderError> {
     })
 }
 
-/// Mends what was found, a batch under each lock; what has become right in the meantime is left alone.
-fn mend(folder: &SharedFolder, findings: &[Finding], now: Date) -> Result<(), FolderError> {
+/// Mends what was found, a batch under each lock; what has become right in the meantime is left alone. Returns what
+/// could not be mended, by its file, with the reason.
+fn mend(
+    folder: &SharedFolder,
+    findings: &[Finding],
+    now: Date,
+) -> Result<HashMap<String, String>, FolderError> {
     let observer = observer(folder)?;
-    if findings.is_empty() {
-        return Ok(());
-    }
+    let mut why_not = HashMap::new();
     // Taking the lock mends the index itself.
     drop(folder.lock(now)?);
     for batch in findings.chunks(BATCH) {
         let mut guard = folder.lock(now)?;
         for finding in batch {
             if let Err(error) = mend_one(&mut guard, finding, &observer) {
-                tracing::error!(file = finding.file, error = %error, "this could not be mended");
+                why_not.insert(finding.file.clone(), error.with_reason());
             }
         }
         guard.commit()?;
     }
-    Ok(())
+    Ok(why_not)
 }
 
 fn mend_one(

@@ -42,23 +42,24 @@ pub(super) fn survey(
     look_at_all(folder, now, Some(suspects), tell)
 }
 
-/// Looks at everything; at the receipts and results of these jobs only, where they are named.
+/// Looks at everything; at the files of these jobs only, where they are named.
 fn look_at_all(
     folder: &SharedFolder,
     now: Date,
-    results_of: Option<HashSet<JobId>>,
+    only: Option<HashSet<JobId>>,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Report, FolderError> {
     let mut survey = Survey {
         folder,
         now,
+        only,
         queue: Queue::default(),
         findings: Vec::new(),
     };
     if survey.index()? {
         survey.out_of_order()?;
     }
-    survey.ended_jobs(results_of.as_ref(), tell)?;
+    survey.ended_jobs(tell)?;
     survey.facts_modes()?;
     survey.leases()?;
     survey.leftovers()?;
@@ -79,6 +80,8 @@ fn look_at_all(
 struct Survey<'a> {
     folder: &'a SharedFolder,
     now: Date,
+    /// The jobs whose files are looked at, where it is not all.
+    only: Option<HashSet<JobId>>,
     queue: Queue,
     findings: Vec<Finding>,
 }
@@ -131,7 +134,10 @@ impl Survey<'_> {
                 }
             }
             Ok(None) => {
-                if self.ids(&dirs.request)?.is_empty() && self.ids(&dirs.receipt)?.is_empty() {
+                let has_facts = |dir: &Dir| -> Result<bool, FolderError> {
+                    Ok(dir.names()?.iter().any(|name| job_of(name).is_some()))
+                };
+                if !has_facts(&dirs.request)? && !has_facts(&dirs.receipt)? {
                     return Ok(true);
                 }
                 self.find(Check::IndexMissing, None, file, "it is gone", rebuild);
@@ -143,12 +149,15 @@ impl Survey<'_> {
         Ok(false)
     }
 
+    /// The jobs that are looked at and have a file in this folder.
     fn ids(&self, dir: &Dir) -> Result<HashSet<JobId>, FolderError> {
-        Ok(dir
-            .names()?
-            .iter()
-            .filter_map(|name| job_of(name))
-            .collect())
+        let names = dir.names()?;
+        let ids = names.iter().filter_map(|name| job_of(name));
+        Ok(ids.filter(|uuid| self.is_asked_for(*uuid)).collect())
+    }
+
+    fn is_asked_for(&self, uuid: JobId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&uuid))
     }
 
     /// The rows of the recovery table.
@@ -229,14 +238,9 @@ impl Survey<'_> {
     }
 
     /// Receipts can be read, and results are what was published.
-    fn ended_jobs(
-        &mut self,
-        only: Option<&HashSet<JobId>>,
-        tell: &mut dyn FnMut(usize, usize),
-    ) -> Result<(), FolderError> {
+    fn ended_jobs(&mut self, tell: &mut dyn FnMut(usize, usize)) -> Result<(), FolderError> {
         let folder = self.folder;
-        let mut receipts = self.ids(&folder.dirs.receipt)?;
-        receipts.retain(|uuid| only.is_none_or(|only| only.contains(uuid)));
+        let receipts = self.ids(&folder.dirs.receipt)?;
         let known: HashSet<_> = self.findings.iter().filter_map(|found| found.job).collect();
         for (number, uuid) in receipts.iter().enumerate() {
             tell(number, receipts.len());
@@ -244,15 +248,26 @@ impl Survey<'_> {
                 continue;
             }
             let file = format!("receipt/{uuid}.json");
-            match folder.sound_receipt(*uuid) {
-                Some(receipt) if receipt.status == Status::Done => self.result(&receipt)?,
-                Some(_) => {}
-                None => self.find(
+            match folder.receipt(*uuid) {
+                Ok(Some(receipt)) => {
+                    self.entry_of(&receipt);
+                    if receipt.status == Status::Done {
+                        self.result(&receipt)?;
+                    }
+                }
+                Ok(None) => self.find(
                     Check::ReceiptDamaged,
                     Some(*uuid),
                     file,
                     "it is no receipt",
                     "put it aside, and write the job's end anew from its other files",
+                ),
+                Err(error) => self.find(
+                    Check::ReceiptDamaged,
+                    Some(*uuid),
+                    file,
+                    error.with_reason(),
+                    "see to it that this user can read it, and check again",
                 ),
             }
         }
@@ -272,25 +287,44 @@ impl Survey<'_> {
                 return Ok(());
             }
             Err(error) => {
-                let message = error.to_string();
+                let message = error.with_reason();
                 self.find(Check::ResultChanged, Some(uuid), file, message, remedy);
                 return Ok(());
             }
         };
         let changed = match &receipt.sha256.response {
-            Some(published) => {
-                let now = digest_of(&open).because("read", &folder.dirs.response.at(&file))?;
-                (now != *published).then_some("its SHA-256 is not the one in the receipt")
-            }
+            Some(published) => match digest_of(&open) {
+                Ok(now) if now == *published => None,
+                Ok(_) => Some("its SHA-256 is not the one in the receipt".to_owned()),
+                Err(error) => Some(format!("it cannot be read: {error}")),
+            },
             None => {
                 let valid = is_json(folder, &format!("{uuid}.json"));
-                (!valid).then_some("it is no JSON document")
+                (!valid).then(|| "it is no JSON document".to_owned())
             }
         };
         if let Some(message) = changed {
             self.find(Check::ResultChanged, Some(uuid), file, message, remedy);
         }
         Ok(())
+    }
+
+    /// The index says what the receipt says. (An entry that is not final is out of order, and told as that.)
+    fn entry_of(&mut self, receipt: &Receipt) {
+        let entry = self.queue.get(receipt.uuid);
+        let status = entry.map(|entry| entry.status());
+        let Some(status) = status.filter(|status| status.is_final() && *status != receipt.status)
+        else {
+            return;
+        };
+        let (says, is) = (status.as_str(), receipt.status.as_str());
+        self.find(
+            Check::EntryBehind,
+            Some(receipt.uuid),
+            format!("request/{INDEX}"),
+            format!("it says \"{says}\", and the receipt \"{is}\""),
+            "let the index say what the receipt says",
+        );
     }
 
     /// Nobody may write to a fact.
@@ -344,6 +378,12 @@ impl Survey<'_> {
         let dirs = &self.folder.dirs;
         let requests = self.ids(&dirs.request)?;
         let receipts = self.ids(&dirs.receipt)?;
+        let damaged: HashSet<_> = self
+            .findings
+            .iter()
+            .filter(|found| found.check == Check::LeaseDamaged)
+            .filter_map(|found| found.job)
+            .collect();
         for (dir, name, while_open) in [
             (&dirs.log, "log", false),
             (&dirs.lease, "lease", true),
@@ -351,7 +391,8 @@ impl Survey<'_> {
             (&dirs.cancel, "cancel", true),
         ] {
             for file in dir.names()? {
-                let Some(uuid) = job_of(&file) else { continue };
+                let uuid = job_of(&file).filter(|uuid| self.is_asked_for(*uuid));
+                let Some(uuid) = uuid else { continue };
                 let known = self.queue.get(uuid).is_some()
                     || requests.contains(&uuid)
                     || receipts.contains(&uuid);
@@ -361,9 +402,7 @@ impl Survey<'_> {
                     (true, true) => "its job has ended",
                     (true, false) => continue,
                 };
-                let told =
-                    |found: &Finding| found.job == Some(uuid) && found.check == Check::LeaseDamaged;
-                if !self.findings.iter().any(told) {
+                if name != "lease" || !damaged.contains(&uuid) {
                     let file = format!("{name}/{file}");
                     self.find(Check::Leftover, Some(uuid), file, message, "remove it");
                 }

@@ -318,3 +318,13 @@ fn the_quarantine_is_listed_read_and_emptied() {
     assert_eq!(site.folder.quarantined().unwrap(), []);
     assert_eq!(site.names("quarantine"), ["late"]);
 }
+
+#[test]
+fn an_end_that_was_changed_by_hand_is_found_and_mended() {
+    let (site, [done, ..]) = mends(Check::EntryBehind, |site, _| {
+        edit(site, |text| {
+            text.replace("\"status\":\"done\"", "\"status\":\"failed\"")
+        });
+    });
+    assert_eq!(site.status(done, 9), Status::Done);
+}

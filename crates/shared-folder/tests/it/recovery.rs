@@ -463,3 +463,77 @@ fn a_receipt_that_became_a_link_is_put_aside_and_written_anew() {
     assert!(receipt.symlink_metadata().unwrap().is_file());
     assert_eq!(site.folder.quarantined().unwrap().len(), 1);
 }
+
+/// Changes the text of the index by hand.
+fn edit(site: &Site, from: &str, to: &str) {
+    let text = site.read("request/status.json");
+    assert!(text.contains(from), "{text}");
+    std::fs::write(site.path("request/status.json"), text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn an_end_that_was_changed_by_hand_is_set_right_before_it_is_listed() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    site.finish(&job, "1", 2);
+    edit(&site, "\"status\":\"done\"", "\"status\":\"failed\"");
+    let listed = site.folder.queue().unwrap().iter().cloned().collect();
+    let listed = site.folder.settled(listed, at(3)).unwrap();
+    assert_eq!(listed[0].status(), Status::Done);
+    assert_eq!(site.status(uuid, 3), Status::Done);
+    assert!(site.read("request/status.json").contains("\"done\""));
+}
+
+#[test]
+fn a_receipt_that_states_no_end_is_put_aside_and_written_anew() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let job = site.claim(1, 1);
+    site.finish(&job, "1", 2);
+    let receipt = format!("receipt/{uuid}.json");
+    let other = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+    for (from, to) in [("\"done\"", "\"pending\""), (&*uuid.to_string(), other)] {
+        let text = site.read(&receipt).replace(from, to);
+        std::fs::remove_file(site.path(&receipt)).unwrap();
+        std::fs::write(site.path(&receipt), text).unwrap();
+        assert_eq!(site.status(uuid, 3), Status::Done);
+        assert!(site.read(&receipt).contains(&uuid.to_string()));
+    }
+    assert_eq!(site.folder.quarantined().unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_put_aside_is_kept_for_thirty_days_however_old_it_was() {
+    let site = Site::new();
+    let uuid = site.submit("soc", 0);
+    let request = site.path(&format!("request/{uuid}.json"));
+    std::fs::remove_file(&request).unwrap();
+    let response = site.path(&format!("response/{uuid}.json"));
+    std::fs::write(&response, "no JSON").unwrap();
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&response)
+        .unwrap();
+    file.set_modified(long_ago).unwrap();
+    sweep(&site, &mut Sweeper::new(Duty::Settle, BEAT), 1);
+    assert_eq!(site.folder.quarantined().unwrap().len(), 1);
+    let today = site.folder.quarantined().unwrap()[0].date.unwrap();
+    let in_days = |days| today.plus(chrono::TimeDelta::days(days));
+    for (days, kept) in [(28, 1), (31, 0)] {
+        // The first look at such a clock believes nothing of it.
+        let _ = shared_folder::retain::retain(&site.folder, in_days(days));
+        let _ = shared_folder::retain::retain(&site.folder, in_days(days));
+        let _ = shared_folder::retain::retain(
+            &site.folder,
+            in_days(days).plus(chrono::TimeDelta::hours(25)),
+        );
+        assert_eq!(
+            site.folder.quarantined().unwrap().len(),
+            kept,
+            "after {days} days"
+        );
+    }
+    assert_eq!(site.names("quarantine"), ["late"]);
+}

@@ -61,11 +61,11 @@ fn a_third_partys_result_that_is_no_json_is_put_aside() {
     let answer = lab.client.get(&format!("/api/v1/jobs/{uuid}/result"));
     assert_problem(&answer, 409, "result-not-ready");
     assert!(lab.names("response").is_empty());
-    assert!(
-        lab.names("quarantine")
-            .iter()
-            .any(|name| name.ends_with(".reason"))
-    );
+    // Whoever puts it aside writes the reason a moment later.
+    test_support::until("the reason", crate::support::PATIENCE, || {
+        let names = lab.names("quarantine");
+        names.iter().any(|name| name.ends_with(".reason")).then_some(())
+    });
 }
 
 #[test]
