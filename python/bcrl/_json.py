@@ -78,9 +78,12 @@ def check(document: bytes) -> None:
         raise NotJson("half of a surrogate pair stands alone")
 
 
-def dumps(value: Any) -> str:
-    """A value in one line without blanks, as the services write it; raises ValueError."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def dumps(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """A value in one line without blanks, as the services write it; raises ValueError. ``default``
+    is asked for something else in place of what JSON does not know."""
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default
+    )
 
 
 def is_writeable(text: str) -> bool:

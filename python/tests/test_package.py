@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bcrl
 
-from .support import PYTHON
+from .support import PYTHON, python
 
 
 class Package(unittest.TestCase):
@@ -32,6 +32,15 @@ class Package(unittest.TestCase):
                 if not member.startswith("_") and (callable(value) or isinstance(value, property)):
                     self.assertTrue(inspect.getdoc(value), f"{name}.{member}")
 
+    def test_each_side_is_loaded_where_it_is_asked_for(self) -> None:
+        for side, absent in (("Client", "fcntl"), ("Folder", "http.client")):
+            code = f"import sys; sys.modules[{absent!r}] = None; from bcrl import {side}"
+            with python(code) as process:
+                process.communicate()
+            self.assertEqual(process.returncode, 0, side)
+        with self.assertRaises(AttributeError):
+            vars(bcrl)["__getattr__"]("Nothing")
+
     def test_type_checkers_are_told_that_it_is_typed(self) -> None:
         self.assertTrue((Path(bcrl.__file__).parent / "py.typed").exists())
 
@@ -39,12 +48,13 @@ class Package(unittest.TestCase):
         known = {"bcrl", "__future__"} | set(STANDARD)
         for path in Path(bcrl.__file__).parent.glob("*.py"):
             text = path.read_text(encoding="utf-8")
-            for name in re.findall(r"^(?:from|import) ([A-Za-z_]+)", text, re.MULTILINE):
+            for name in re.findall(r"^(?:from|import) ([A-Za-z0-9_]+)", text, re.MULTILINE):
                 self.assertIn(name, known, path)
 
 
 STANDARD = (
-    "argparse collections contextlib ctypes dataclasses datetime enum errno fcntl functools "
-    "hashlib json logging math os pathlib random re secrets select signal stat subprocess sys "
-    "tempfile threading time types typing uuid weakref"
+    "argparse base64 collections contextlib ctypes dataclasses datetime difflib enum errno fcntl "
+    "functools hashlib http importlib io ipaddress json logging math os pathlib random re secrets "
+    "select shutil signal socket ssl stat subprocess sys tempfile threading time types typing "
+    "unicodedata urllib uuid weakref"
 ).split()

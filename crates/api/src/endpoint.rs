@@ -20,6 +20,8 @@ pub enum Endpoint {
     Result,
     /// `GET /api/v1/jobs/{uuid}/log`
     Log,
+    /// `GET /api/v1/jobs/{uuid}/events`
+    Events,
     /// `GET /api/v1/apis`
     Apis,
     /// `GET /healthz`
@@ -43,7 +45,7 @@ struct BuiltIn {
     en: &'static str,
 }
 
-const TABLE: [BuiltIn; 11] = [
+const TABLE: [BuiltIn; 12] = [
     BuiltIn {
         endpoint: Endpoint::Submit,
         method: "POST",
@@ -99,6 +101,14 @@ const TABLE: [BuiltIn; 11] = [
         key: "job-log",
         ja: "ジョブログ取得API",
         en: "Get a job's log",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Events,
+        method: "GET",
+        pattern: "/api/v1/jobs/{uuid}/events",
+        key: "job-events",
+        ja: "ジョブ変化通知API",
+        en: "Follow a job",
     },
     BuiltIn {
         endpoint: Endpoint::Apis,

@@ -82,6 +82,8 @@ pub struct Links {
     pub this: String,
     /// Its result, once it is done.
     pub result: String,
+    /// Its changes, as they happen.
+    pub events: String,
     /// What its script wrote to stderr.
     pub log: String,
 }
@@ -152,6 +154,7 @@ impl Job {
             cancel_requested: false,
             links: Links {
                 result: format!("{this}/result"),
+                events: format!("{this}/events"),
                 log: format!("{this}/log"),
                 this,
             },
@@ -170,6 +173,11 @@ impl Job {
     /// The weak entity tag: it changes with status, progress, failure and a wish to cancel, not with the place in the
     /// queue (RFC 9110 section 8.8.3).
     pub fn etag(&self) -> String {
+        format!("W/\"{}\"", self.tag())
+    }
+
+    /// What stands in the entity tag.
+    pub fn tag(&self) -> String {
         use sha2::{Digest, Sha256};
         let told = serde_json::to_vec(&(
             &self.uuid,
@@ -180,24 +188,24 @@ impl Job {
             self.cancel_requested,
         ));
         let digest = Sha256::digest(told.expect("a job always serializes"));
-        let short: String = digest
-            .iter()
-            .take(12)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("W/\"{short}\"")
+        let short = digest.iter().take(12);
+        short.map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The answer that shows it.
     pub fn answer(&self, mut answer: HttpResponseBuilder) -> HttpResponse {
-        answer
-            .insert_header((header::ETAG, self.etag()))
-            .insert_header((header::CACHE_CONTROL, "no-cache"))
-            .insert_header((header::VARY, "Accept-Language"));
         if !self.status.is_final() {
             answer.insert_header((header::RETRY_AFTER, self.retry_after().to_string()));
         }
-        answer.json(self)
+        self.headers(&mut answer).json(self)
+    }
+
+    /// What tells caches and clients this state of it from another.
+    pub fn headers<'a>(&self, answer: &'a mut HttpResponseBuilder) -> &'a mut HttpResponseBuilder {
+        answer
+            .insert_header((header::ETAG, self.etag()))
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .insert_header((header::VARY, "Accept-Language"))
     }
 }
 

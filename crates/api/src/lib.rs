@@ -7,7 +7,8 @@
 //! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
-//! Underneath: [`body`], [`strict_json`] and [`params`] (what a client may send), [`job_json`] (what it gets).
+//! Underneath: [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] (what it
+//! gets), [`feed`] (how it hears of changes).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
@@ -15,9 +16,12 @@ pub mod body;
 pub mod config;
 pub mod dispatch;
 pub mod endpoint;
+pub mod feed;
 pub mod health;
+pub mod idempotency;
 pub mod job_json;
 pub mod params;
+pub mod prefer;
 pub mod problem;
 pub mod problem_page;
 pub mod service;

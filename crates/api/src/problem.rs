@@ -31,6 +31,10 @@ pub enum Kind {
     InvalidJson,
     /// The body does not fit the API's schema.
     ValidationFailed,
+    /// The header `Idempotency-Key` is none.
+    IdempotencyKeyInvalid,
+    /// The key was sent before, with another body.
+    IdempotencyKeyReused,
     /// The thing is not as whoever asks for it says.
     PreconditionFailed,
     /// The body is too large.
@@ -41,6 +45,8 @@ pub enum Kind {
     RangeNotSatisfiable,
     /// The body came too slowly.
     RequestTimeout,
+    /// Too many wait, or ask, at once.
+    RateLimited,
     /// The job has not ended.
     ResultNotReady,
     /// The job has failed, and has no result.
@@ -67,17 +73,20 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 21] = [
+    pub const ALL: [Kind; 24] = [
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::BadRequest,
         Kind::InvalidJson,
         Kind::ValidationFailed,
+        Kind::IdempotencyKeyInvalid,
+        Kind::IdempotencyKeyReused,
         Kind::PreconditionFailed,
         Kind::PayloadTooLarge,
         Kind::UnsupportedMediaType,
         Kind::RangeNotSatisfiable,
         Kind::RequestTimeout,
+        Kind::RateLimited,
         Kind::ResultNotReady,
         Kind::JobFailed,
         Kind::JobCanceled,
@@ -124,6 +133,18 @@ impl Kind {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 advice: "Each of the errors has a JSON pointer to the place; GET /api/v1/apis shows the schema and an example.",
             },
+            Kind::IdempotencyKeyInvalid => Facts {
+                name: "idempotency-key-invalid",
+                title: "The Idempotency-Key is none",
+                status: StatusCode::BAD_REQUEST,
+                advice: "Send one key of 1 to 255 characters, best a random UUID in double quotes, and the same one only with the same submission.",
+            },
+            Kind::IdempotencyKeyReused => Facts {
+                name: "idempotency-key-reused",
+                title: "The Idempotency-Key belongs to another submission",
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                advice: "Send a new key with a new submission; a known one only with the very same body.",
+            },
             Kind::PreconditionFailed => Facts {
                 name: "precondition-failed",
                 title: "It is not as the request says",
@@ -153,6 +174,12 @@ impl Kind {
                 title: "The body came too slowly",
                 status: StatusCode::REQUEST_TIMEOUT,
                 advice: "Send it again over a better line.",
+            },
+            Kind::RateLimited => Facts {
+                name: "rate-limited",
+                title: "Too many at once",
+                status: StatusCode::TOO_MANY_REQUESTS,
+                advice: "Try again after the seconds of Retry-After, with fewer requests at once.",
             },
             Kind::ResultNotReady => Facts {
                 name: "result-not-ready",
@@ -410,7 +437,12 @@ impl From<FolderError> for Problem {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        (&*refused.0).into()
+        match refused {
+            Refused::Folder(error) => (&*error).into(),
+            Refused::KeyReused => Kind::IdempotencyKeyReused.problem(
+                "a submission to this API was sent with this key before, and another body",
+            ),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
 use crate::dispatch::dispatch;
+use crate::feed::{self, Feed};
 use crate::site::{self, Site};
 
 /// A request's head must be there within this time.
@@ -37,6 +38,8 @@ pub struct State {
     pub site: watch::Receiver<Arc<Site>>,
     /// What this process knows of the workers; apart from the sweeps, which may wait for the lock.
     pub workers: Mutex<Sweeper>,
+    /// Who waits for a job's changes.
+    pub feed: Feed,
     started: Instant,
 }
 
@@ -46,6 +49,8 @@ pub struct Server {
     listener: TcpListener,
     state: Arc<State>,
     site: watch::Sender<Arc<Site>>,
+    /// Ends all waiting for jobs.
+    ending: Shutdown,
 }
 
 /// Runs the API until it is shut down; requests that are under way are answered.
@@ -74,9 +79,11 @@ impl Server {
         let listener = TcpListener::bind(config.listen)
             .with_context(|| format!("listen on {}", config.listen))?;
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));
+        let ending = Shutdown::new();
         let state = State {
             submitter: Submitter::start(folder.clone()),
             workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
+            feed: Feed::new(ending.clone()),
             started: Instant::now(),
             config,
             clock,
@@ -87,6 +94,7 @@ impl Server {
             listener,
             state: Arc::new(state),
             site: sender,
+            ending,
         })
     }
 
@@ -124,11 +132,14 @@ impl Server {
             self.site,
             helpers.clone(),
         ));
-        tokio::spawn(sweep_again_and_again(self.state.clone(), helpers));
+        tokio::spawn(sweep_again_and_again(self.state.clone(), helpers.clone()));
+        tokio::spawn(feed::tell_again_and_again(self.state.clone(), helpers));
         tracing::info!(address = %address, folder = %self.state.folder.root().display(), "the API listens");
         let stopping = shutdown.clone();
         tokio::spawn(async move {
             stopping.cancelled().await;
+            // Whoever waits for a job is answered with what is known of it.
+            self.ending.cancel();
             handle.stop(true).await;
         });
         server.await?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +73,7 @@ where
         Ok(settings) => settings,
         Err(error) => return told(&error.to_string(), EX_CONFIG),
     };
+    allow_many_files();
     let clock = Clock::new(settings.timezone);
     if let Err(reason) = logs::start(&settings.log, clock) {
         return told(&reason, EX_CONFIG);
@@ -91,6 +93,16 @@ where
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
+    }
+}
+
+/// Each connection and each run holds files open, and by default a process may have no more than 1,024; the kernel's
+/// own limit is the one to go by. (What a worker's script may have open is set apart.)
+fn allow_many_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::debug!(error = %error, "the limit of open files stays as it is");
     }
 }
 

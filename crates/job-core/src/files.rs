@@ -21,6 +21,9 @@ pub struct Request {
     pub request_date: Date,
     /// The request's body, as the client wrote it.
     pub params: Box<RawValue>,
+    /// What the client told this submission from others by (`Idempotency-Key`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// W3C Trace Context of the submit, where the client sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,

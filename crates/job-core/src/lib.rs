@@ -12,6 +12,7 @@
 //! - [`catalog`], [`route`]: which APIs there are, and which URL means which.
 //! - [`claim`], [`lease`], [`liveness`]: who runs a job, and how a dead worker's job is taken over.
 //! - [`files`]: request, receipt, progress and heartbeat as they stand in the shared folder.
+//! - [`idempotency`]: what a submission is that is sent once more.
 //! - [`recovery`], [`retention`]: what a crash left behind, and what may go.
 
 pub mod catalog;
@@ -19,6 +20,7 @@ pub mod claim;
 pub mod date;
 pub mod entry;
 pub mod files;
+pub mod idempotency;
 pub mod ids;
 pub mod lease;
 pub mod liveness;

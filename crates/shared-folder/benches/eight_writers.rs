@@ -82,6 +82,7 @@ fn request(api: &str) -> Request {
         api: api.parse().unwrap(),
         request_date: now,
         params: RawValue::from_string("{\"n\":1}".into()).unwrap(),
+        idempotency_key: None,
         traceparent: None,
     }
 }
@@ -97,7 +98,7 @@ fn campaign(changes: usize, reads: u64) {
         .map(|_| {
             let request = request("standing_by");
             let uuid = request.uuid;
-            submitter.submit(request).unwrap();
+            submitter.submit(request, None).unwrap();
             uuid
         })
         .collect();
@@ -217,7 +218,7 @@ fn submit(home: &Path, jobs: usize) {
                 }
                 let request = request("soc");
                 let uuid = request.uuid.to_string();
-                submitter.submit(request).unwrap();
+                submitter.submit(request, None).unwrap();
                 submitted.push(uuid);
             }
             submitted

@@ -77,6 +77,7 @@ pub(crate) struct Dirs {
     pub(crate) cancel: Dir,
     pub(crate) workers: Dir,
     pub(crate) catalog: Dir,
+    pub(crate) idempotency: Dir,
     pub(crate) quarantine: Dir,
     pub(crate) late: Dir,
     /// The folder that holds them.
@@ -84,7 +85,7 @@ pub(crate) struct Dirs {
 }
 
 /// The names of the folders in the shared folder.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "request",
     "response",
     "receipt",
@@ -94,12 +95,13 @@ pub(crate) const NAMES: [&str; 10] = [
     "cancel",
     "workers",
     "catalog",
+    "idempotency",
     "quarantine",
 ];
 
 impl Dirs {
     /// All folders, each with its path beneath the shared folder.
-    pub(crate) fn all(&self) -> [(&'static str, &Dir); 12] {
+    pub(crate) fn all(&self) -> [(&'static str, &Dir); 13] {
         [
             ("", &self.root),
             ("request", &self.request),
@@ -111,6 +113,7 @@ impl Dirs {
             ("cancel", &self.cancel),
             ("workers", &self.workers),
             ("catalog", &self.catalog),
+            ("idempotency", &self.idempotency),
             ("quarantine", &self.quarantine),
             ("quarantine/late", &self.late),
         ]
@@ -140,6 +143,7 @@ impl SharedFolder {
             cancel: open("cancel")?,
             workers: open("workers")?,
             catalog: open("catalog")?,
+            idempotency: open("idempotency")?,
             quarantine: open("quarantine")?,
             late: open("quarantine/late")?,
             root: root_dir,

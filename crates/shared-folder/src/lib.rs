@@ -5,8 +5,9 @@
 //! lock; whoever reads needs none. What is to be done is decided by `job-core`; this crate loads, asks and commits.
 //!
 //! In the order of a job's life:
-//! - [`folder`]: opening the folder; [`view`]: what it knows of its jobs, looked at without a lock.
-//! - [`submit`]: requests become jobs, many in one commit.
+//! - [`folder`]: opening the folder; [`view`]: what it knows of its jobs, looked at without a lock; [`mark`]: whether
+//!   that has changed.
+//! - [`submit`]: requests become jobs, many in one commit; [`idempotency`]: which of them were sent before.
 //! - [`claim`]: a worker takes a job, and says that it lives ([`heartbeat`]).
 //! - [`finish`]: a run ends: done, failed, canceled, given back or to be tried again.
 //! - [`sweep`]: what a crash left behind is settled, a dead worker's job rescued.
@@ -31,8 +32,10 @@ pub mod folder;
 pub mod fsck;
 mod guard;
 pub mod heartbeat;
+pub mod idempotency;
 mod index;
 mod lock;
+pub mod mark;
 mod observer;
 mod quarantine;
 mod random;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Because, FolderError};
 use crate::folder::SharedFolder;
 use crate::guard::Guard;
+use crate::idempotency;
 
 /// Jobs that are removed in one go before others may have the lock.
 const BATCH: usize = 200;
@@ -63,6 +64,7 @@ pub fn retain(folder: &SharedFolder, now: Date) -> Result<usize, RetentionError>
         guard.commit()?;
         removed += still.len();
     }
+    idempotency::remove_old(folder, now)?;
     remove_old_quarantine(folder, now)?;
     Ok(removed)
 }

@@ -12,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use job_core::date::Date;
 use job_core::files::Request;
+use job_core::idempotency::Meaning;
 use job_core::ids::JobId;
 
 use crate::dir::{Dir, Kind, Temporary};
 use crate::error::FolderError;
 use crate::folder::SharedFolder;
+use crate::guard::Guard;
+use crate::idempotency::{Key, Keys};
 
 /// Most jobs in one commit, so that the lock is free again soon.
 const BATCH: usize = 256;
@@ -31,14 +34,38 @@ pub struct Submitter {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Why a job was not accepted. It is not in the queue, and never will be.
+/// A job that a submission has made, or had made before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// This one is new.
+    New(JobId),
+    /// The same submission made this one before, by its key.
+    Again(JobId),
+}
+
+impl Accepted {
+    /// The job.
+    pub fn uuid(self) -> JobId {
+        match self {
+            Accepted::New(uuid) | Accepted::Again(uuid) => uuid,
+        }
+    }
+}
+
+/// Why a submission was not accepted: it has made no job, and never will.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-pub struct Refused(#[from] pub Arc<FolderError>);
+pub enum Refused {
+    /// The folder cannot take it.
+    #[error(transparent)]
+    Folder(#[from] Arc<FolderError>),
+    /// Its key belongs to a submission with another body.
+    #[error("the key belongs to another submission")]
+    KeyReused,
+}
 
 impl From<FolderError> for Refused {
     fn from(error: FolderError) -> Self {
-        Refused(Arc::new(error))
+        Refused::Folder(Arc::new(error))
     }
 }
 
@@ -53,8 +80,12 @@ enum Message {
 struct Waiting {
     request: Request,
     temporary: String,
-    answer: SyncSender<Result<(), Refused>>,
+    /// Its key, with the temporary name of the key's record.
+    key: Option<(Key, String)>,
+    answer: SyncSender<Answer>,
 }
+
+type Answer = Result<Accepted, Refused>;
 
 impl Submitter {
     /// Starts the thread that commits for this process.
@@ -72,22 +103,29 @@ impl Submitter {
         }
     }
 
-    /// Makes a job of this request. When it returns, the job is durable and in the queue.
+    /// Makes a job of this request, or finds the one that was made of it before by its key. When it returns, the job is
+    /// durable and in the queue.
     ///
     /// # Errors
-    /// [`FolderError::DiskFull`], [`FolderError::QueueFull`], [`FolderError::Busy`] or trouble with the volume: then
-    /// there is no job.
-    pub fn submit(&self, request: Request) -> Result<(), Refused> {
+    /// [`Refused::KeyReused`]; [`FolderError::DiskFull`], [`FolderError::QueueFull`], [`FolderError::Busy`] or trouble
+    /// with the volume: then there is no job.
+    pub fn submit(&self, request: Request, key: Option<Key>) -> Answer {
         self.folder.check_space()?;
-        let text =
-            serde_json::to_string(&request).expect("names, dates and raw JSON always serialize");
-        let dir = &self.folder.dirs.request;
-        let temporary = dir.write(Kind::Fact, text.as_bytes())?;
+        let dirs = &self.folder.dirs;
+        let dir = &dirs.request;
+        let record = key.as_ref().map(|key| key.record(request.uuid));
+        let record = record.map(|record| dirs.idempotency.write(Kind::Fact, &record));
+        let record = record.transpose()?;
+        if let Some(record) = &record {
+            record.sync()?;
+        }
+        let temporary = dir.write(Kind::Fact, text_of(&request).as_bytes())?;
         temporary.sync()?;
         let (answer, answered) = sync_channel(1);
         let waiting = Waiting {
             request,
             temporary: temporary.keep(),
+            key: key.zip(record.map(Temporary::keep)),
             answer,
         };
         self.send(Message::Submit(waiting));
@@ -182,69 +220,48 @@ fn commit_until_closed(folder: &SharedFolder, receiver: &Receiver<Message>) {
     }
 }
 
-/// Tells those who wait: the first ones were accepted, the others found the queue full, or none was accepted.
-fn answer(folder: &SharedFolder, waiting: Vec<Waiting>, committed: Result<usize, Refused>) {
-    let limit = folder.options.queue_limit;
-    let (accepted, refused) = match committed {
-        Ok(accepted) => (accepted, FolderError::QueueFull { limit }.into()),
-        Err(refused) => (0, refused),
-    };
-    if accepted < waiting.len() {
-        tracing::warn!(jobs = waiting.len() - accepted, error = %refused, "jobs could not be accepted");
+/// Tells each of those who wait what became of its submission; without a commit, all of them the same.
+fn answer(folder: &SharedFolder, waiting: Vec<Waiting>, committed: Result<Vec<Answer>, Refused>) {
+    let dirs = &folder.dirs;
+    let answers = committed.unwrap_or_else(|refused| vec![Err(refused); waiting.len()]);
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    if let Some(error) = refused.clone().next() {
+        tracing::warn!(jobs = refused.count(), error = %error, "jobs could not be accepted");
     }
-    for (number, waiting) in waiting.into_iter().enumerate() {
-        let result = if number < accepted {
-            Ok(())
-        } else {
-            let _ = folder.dirs.request.remove(&waiting.temporary);
-            Err(refused.clone())
-        };
-        let _ = waiting.answer.send(result);
+    for (waiting, answer) in waiting.into_iter().zip(answers) {
+        let is_new = matches!(answer, Ok(Accepted::New(_)));
+        if let Some((_, record)) = waiting.key.filter(|_| !is_new) {
+            let _ = dirs.idempotency.remove(&record);
+        }
+        if !is_new {
+            let _ = dirs.request.remove(&waiting.temporary);
+        }
+        let _ = waiting.answer.send(answer);
     }
 }
 
-/// Publishes the requests and commits their entries; all of them or none, but for those that the queue has no room
-/// for. Returns how many were accepted: the first ones.
+/// Publishes the requests and commits their entries; all of them or none, but for those that are no new ones or that
+/// the queue has no room for. Returns what became of each.
 fn commit(
     folder: &SharedFolder,
     waiting: &[Waiting],
     retrieved: &HashMap<JobId, Date>,
-) -> Result<usize, Refused> {
+) -> Result<Vec<Answer>, Refused> {
     let Some(now) = waiting
         .first()
         .map(|first| first.request.request_date)
         .or(retrieved.values().next().copied())
     else {
-        return Ok(0);
+        return Ok(Vec::new());
     };
-    let dir = &folder.dirs.request;
     let mut guard = folder.lock(now)?;
-    let room = folder
-        .options
-        .queue_limit
-        .saturating_sub(guard.queue().len());
-    let waiting = &waiting[..waiting.len().min(room)];
-    let mut published = Vec::with_capacity(waiting.len());
+    let mut batch = Batch::new(folder);
     let outcome = (|| {
-        for Waiting {
-            request, temporary, ..
-        } in waiting
-        {
-            let name = format!("{}.json", request.uuid);
-            if Temporary::again(dir, temporary)?.publish(&name)?.is_some() {
-                let source = std::io::Error::other("a request of this id is there already");
-                return Err(FolderError::Io {
-                    action: "publish",
-                    path: dir.at(&name),
-                    source,
-                });
-            }
-            published.push(name);
+        for waiting in waiting {
+            batch.take(&guard, waiting)?;
         }
-        if !published.is_empty() {
-            dir.sync()?;
-        }
-        for Waiting { request, .. } in waiting {
+        batch.publish()?;
+        for request in &batch.requests {
             guard.queue_mut().push(Arc::new(request.entry()));
         }
         for (uuid, date) in retrieved {
@@ -260,16 +277,154 @@ fn commit(
     })();
     if let Err(error) = outcome {
         // Still under the lock: nobody else has seen these requests but by their names.
-        // All of them are tried: what stayed would run although its client was refused.
-        for name in &published {
-            if let Err(trouble) = dir.remove(name) {
-                tracing::error!(file = name, error = %trouble, "a refused request cannot be taken back");
-            }
-        }
-        if let Err(trouble) = dir.sync() {
-            tracing::error!(error = %trouble, "that refused requests were taken back is not durable");
-        }
+        batch.take_back();
         return Err(error.into());
     }
-    Ok(waiting.len())
+    Ok(batch.answers)
+}
+
+/// Submissions on their way into the queue together, under the lock.
+struct Batch<'a> {
+    folder: &'a SharedFolder,
+    keys: Keys,
+    /// The new ones, and where each stands under which temporary name.
+    requests: Vec<Request>,
+    temporaries: Vec<String>,
+    /// The records of their keys: temporary name and name.
+    records: Vec<(String, String)>,
+    answers: Vec<Answer>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(folder: &'a SharedFolder) -> Self {
+        Batch {
+            folder,
+            keys: Keys::default(),
+            requests: Vec::new(),
+            temporaries: Vec::new(),
+            records: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Takes one in, unless it is no new one or finds no room.
+    fn take(&mut self, guard: &Guard<'_>, waiting: &Waiting) -> Result<(), FolderError> {
+        let key = waiting.key.as_ref();
+        let meaning = match key {
+            Some((key, _)) => self.keys.meaning(guard, key)?,
+            None => Meaning::First,
+        };
+        let limit = self.folder.options.queue_limit;
+        let has_room = guard.queue().len() + self.requests.len() < limit;
+        let answer = match meaning {
+            Meaning::Again(uuid) => Ok(Accepted::Again(uuid)),
+            Meaning::Reused => Err(Refused::KeyReused),
+            Meaning::First | Meaning::Completes(_) if !has_room => {
+                Err(FolderError::QueueFull { limit }.into())
+            }
+            Meaning::First => {
+                if let Some((key, record)) = key {
+                    self.records.push((record.clone(), key.file.clone()));
+                }
+                self.enter(waiting.request.clone(), waiting.temporary.clone(), key)
+            }
+            Meaning::Completes(uuid) => {
+                let request = Request {
+                    uuid,
+                    ..waiting.request.clone()
+                };
+                let dir = &self.folder.dirs.request;
+                let temporary = dir.write(Kind::Fact, text_of(&request).as_bytes())?;
+                temporary.sync()?;
+                let temporary = temporary.keep();
+                self.enter(request, temporary, key)
+            }
+        };
+        self.answers.push(answer);
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        request: Request,
+        temporary: String,
+        key: Option<&(Key, String)>,
+    ) -> Answer {
+        let uuid = request.uuid;
+        if let Some((key, _)) = key {
+            self.keys.comes(key, uuid);
+        }
+        self.requests.push(request);
+        self.temporaries.push(temporary);
+        Ok(Accepted::New(uuid))
+    }
+
+    /// Gives everything its name, and makes the names durable: the keys' first.
+    fn publish(&self) -> Result<(), FolderError> {
+        let dirs = &self.folder.dirs;
+        let records = self.records.iter();
+        let records = records.map(|(temporary, name)| (temporary, name.clone()));
+        publish_all(&dirs.idempotency, records)?;
+        let names = self.requests.iter().map(file_of);
+        publish_all(&dirs.request, self.temporaries.iter().zip(names))
+    }
+
+    /// All of them: what stayed would run although its client was refused.
+    fn take_back(&self) {
+        let dirs = &self.folder.dirs;
+        let requests = self.requests.iter().map(file_of);
+        take_back(&dirs.request, requests);
+        // A record that stayed would do no harm: the next submission under its key makes that job.
+        take_back(
+            &dirs.idempotency,
+            self.records.iter().map(|(_, name)| name.clone()),
+        );
+    }
+}
+
+fn publish_all<'a>(
+    dir: &Dir,
+    files: impl Iterator<Item = (&'a String, String)>,
+) -> Result<(), FolderError> {
+    let mut published = 0;
+    for (temporary, name) in files {
+        if Temporary::again(dir, temporary)?.publish(&name)?.is_some() {
+            let source = std::io::Error::other("a file of this name is there already");
+            return Err(FolderError::Io {
+                action: "publish",
+                path: dir.at(&name),
+                source,
+            });
+        }
+        published += 1;
+    }
+    match published {
+        0 => Ok(()),
+        _ => dir.sync(),
+    }
+}
+
+fn take_back(dir: &Dir, names: impl Iterator<Item = String>) {
+    let mut removed = 0;
+    for name in names {
+        match dir.remove(&name) {
+            Ok(was_there) => removed += usize::from(was_there),
+            Err(error) => {
+                tracing::error!(file = name, error = %error, "what belongs to a refused submission cannot be taken back")
+            }
+        }
+    }
+    if removed > 0
+        && let Err(error) = dir.sync()
+    {
+        tracing::error!(error = %error, "that refused submissions were taken back is not durable");
+    }
+}
+
+fn file_of(request: &Request) -> String {
+    format!("{}.json", request.uuid)
+}
+
+fn text_of(request: &Request) -> String {
+    serde_json::to_string(request).expect("names, dates and raw JSON always serialize")
 }

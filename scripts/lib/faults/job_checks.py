@@ -8,8 +8,6 @@ from faults.ledger import FINAL
 
 # A job may be lost with its worker so often before it has failed.
 LOSSES_ALLOWED = 3
-# Between a worker's claim and the start of its script, at most, in seconds.
-CLAIMED_BEFORE = 2.0
 
 
 class JobChecks:
@@ -151,17 +149,15 @@ class JobChecks:
             latest[uuid] = max(latest[uuid], attempt)
             if job is None:
                 continue
+            late = at - self.rules.late_start
             if job.canceled_at is not None:
                 text = f"run {attempt} began {at - job.canceled_at:.3f} s after the answer"
-                self.expect(at < job.canceled_at, "canceled-never-ran", uuid, text)
+                self.expect(late < job.canceled_at, "canceled-never-ran", uuid, text)
             if job.final_at is not None and uuid not in self.rules.honest:
                 text = (
                     f"run {attempt} began {at - job.final_at:.3f} s after it was seen {job.final}"
                 )
-                # Whoever ends a job by hand that a worker has claimed meanwhile may be quicker than
-                # its run, which then publishes nothing.
-                late = CLAIMED_BEFORE if uuid in self.site.ended_by_hand else 0.0
-                self.expect(at < job.final_at + late, "ended-never-runs", uuid, text)
+                self.expect(late < job.final_at, "ended-never-runs", uuid, text)
         for job in self.ledger.jobs.values():
             if job.canceled_at is not None:
                 self.expect(True, "canceled-never-ran", job.uuid, "")

@@ -54,8 +54,6 @@ class Site:
         self.powered = True
         # The ids of jobs whose files the driver itself damaged.
         self.damaged = set()
-        # The ids of jobs that the driver ended as a third party.
-        self.ended_by_hand = set()
         for name in ("apps", "data", "cwd", "void", "logs"):
             os.makedirs(self.at(name))
         # A script may be another user, who is to reach its app and to write down its starts.

@@ -25,7 +25,13 @@ class Rules:
     """What a campaign changes about the checks, each with its reason."""
 
     def __init__(
-        self, without=None, reasons=USUAL_REASONS, honest=None, quarantine=None, unreasoned=False
+        self,
+        without=None,
+        reasons=USUAL_REASONS,
+        honest=None,
+        quarantine=None,
+        unreasoned=False,
+        late_start=0.0,
     ):
         # Checks that cannot be made, by name, and why not.
         self.without = without or {}
@@ -40,6 +46,8 @@ class Rules:
         self.quarantine = quarantine or (lambda folder, name: False)
         # Whether a reason may have been lost.
         self.unreasoned = unreasoned
+        # So many seconds after a job's end a run may begin that was claimed before it.
+        self.late_start = late_start
 
 
 def rules_after_power_cuts(without=None):

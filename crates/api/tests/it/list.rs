@@ -31,7 +31,10 @@ fn the_newest_job_stands_first() {
         json!({
             "uuid": submitted[2], "api": "open", "label": "openのAPI", "status": "pending",
             "request_date": list["jobs"][0]["request_date"], "updated_date": list["jobs"][0]["request_date"],
-            "links": {"self": this, "result": format!("{this}/result"), "log": format!("{this}/log")},
+            "links": {
+                "self": this, "result": format!("{this}/result"), "events": format!("{this}/events"),
+                "log": format!("{this}/log"),
+            },
         })
     );
 }

@@ -15,3 +15,4 @@ mod status;
 mod submit;
 mod support;
 mod surface;
+mod waiting;

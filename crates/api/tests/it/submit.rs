@@ -26,7 +26,10 @@ fn a_request_is_answered_with_its_job() {
         json!({
             "uuid": uuid, "api": "soc", "label": "socのAPI", "status": "pending", "queue_position": 1,
             "request_date": date, "updated_date": date,
-            "links": {"self": this, "result": format!("{this}/result"), "log": format!("{this}/log")},
+            "links": {
+                "self": this, "result": format!("{this}/result"), "events": format!("{this}/events"),
+                "log": format!("{this}/log"),
+            },
         })
     );
     assert_eq!(uuid::Uuid::parse_str(uuid).unwrap().get_version_num(), 7);
@@ -263,4 +266,76 @@ fn many_clients_at_once_each_get_a_job_of_their_own() {
     entries.sort_unstable();
     ids.sort_unstable();
     assert_eq!((entries.len(), entries), (80, ids));
+}
+
+/// Submits under a key.
+fn with_key(client: &test_support::Client, key: &str, body: &str) -> test_support::Answer {
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", key),
+    ];
+    client.send("POST", "/api/v1/jobs/open", &headers, Some(body))
+}
+
+#[test]
+fn a_submission_that_is_sent_again_under_its_key_is_answered_with_its_job() {
+    let mut lab = Lab::with(&[open("open")]);
+    let first = with_key(&lab.client, "\"a\"", "{\"n\":1}");
+    assert_eq!(first.status, 202);
+    for key in ["\"a\"", "a"] {
+        let again = with_key(&lab.client, key, "{\"n\":1}");
+        assert_eq!((again.status, again.json()), (202, first.json()), "{key}");
+        assert_eq!(again.header("location"), first.header("location"));
+    }
+    let other = with_key(&lab.client, "a", "{\"n\":2}");
+    assert_problem(&other, 422, "idempotency-key-reused");
+    // Also by the next server.
+    lab.end_api();
+    let lab = Lab::start(lab.site);
+    let again = with_key(&lab.client, "a", "{\"n\":1}");
+    assert_eq!(again.json()["uuid"], first.json()["uuid"]);
+    assert_eq!(lab.requests().len(), 1);
+}
+
+#[test]
+fn a_key_that_is_sent_a_hundred_times_to_two_servers_makes_one_job() {
+    let lab = Lab::with(&[open("open")]);
+    let second = lab.site.api();
+    let clients = [lab.client.clone(), second.client()];
+    let uuids: std::collections::HashSet<_> = std::thread::scope(|scope| {
+        let send = |number: usize| {
+            let client = &clients[number % 2];
+            scope.spawn(move || {
+                let answer = with_key(client, "\"a\"", "1");
+                assert_eq!(answer.status, 202, "{}", answer.text());
+                answer.json()["uuid"].as_str().unwrap().to_owned()
+            })
+        };
+        let sent: Vec<_> = (0..100).map(send).collect();
+        sent.into_iter().map(|sent| sent.join().unwrap()).collect()
+    });
+    assert_eq!(uuids.len(), 1);
+    assert_eq!(lab.requests().len(), 1);
+    assert_eq!(lab.site.index()["jobs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_no_key_is_refused_and_makes_no_job() {
+    let lab = Lab::with(&[open("open")]);
+    let long = "k".repeat(256);
+    for key in ["\"\"", "\"a", "a\"", &long, &"k".repeat(300)] {
+        let answer = with_key(&lab.client, key, "1");
+        assert_problem(&answer, 400, "idempotency-key-invalid");
+    }
+    assert_eq!(with_key(&lab.client, &"k".repeat(255), "1").status, 202);
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "a"),
+        ("idempotency-key", "b"),
+    ];
+    let twice = lab
+        .client
+        .send("POST", "/api/v1/jobs/open", &headers, Some("1"));
+    assert_problem(&twice, 400, "idempotency-key-invalid");
+    assert_eq!(lab.requests().len(), 1);
 }

@@ -15,6 +15,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use uuid::Uuid;
+
 use super::download::Download;
 use super::error::{Error, innermost};
 use super::job::Job;
@@ -101,10 +103,16 @@ impl Server {
     }
 
     /// Submits a job.
-    pub(super) async fn submit(&self, api: &ApiName, body: String) -> Result<Job, Error> {
+    pub(super) async fn submit(
+        &self,
+        api: &ApiName,
+        body: String,
+        key: Uuid,
+    ) -> Result<Job, Error> {
         let request = self
             .request(Method::POST, &format!("/api/v1/jobs/{api}"))
             .header(CONTENT_TYPE, "application/json")
+            .header("idempotency-key", format!("\"{key}\""))
             .body(body);
         let answer = self.send(request, api.as_str()).await?;
         self.read_job(answer).await

@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use job_core::ids::ApiName;
 use job_core::status::Status;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::apis::ApiSummary;
 use super::body::{self, Pair};
@@ -29,8 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 A value is taken as JSON if it is JSON, else as a string: n=12 is a number, n='\"12\"' and name=Ada are strings.
 Without --file and pairs the body is read from stdin, unless that is a terminal; an empty one is {}.
-Where no connection comes about, or the server says that it did nothing for now (429, 503), it is tried 3 times in all.
-Where the connection breaks later, the job may have been taken: look with `bcrl ls` before submitting again.
+Where no connection comes about or it breaks, or the server says that it did nothing for now (429, 503), it is tried 3
+times in all, under one Idempotency-Key: however many of them arrive, they make one job.
 
 Examples:
   bcrl submit add num1=12 num2=23
@@ -90,32 +91,38 @@ async fn submit(args: &SubmitArgs, body: String, client: &Client) -> Result<Job,
     }
 }
 
-/// Sends the submission, again only where nothing can have come of it: a job that was sent twice is two jobs.
+/// Sends the submission, and again where nothing is known to have come of it: by its key the server knows it for the
+/// same.
 async fn send(api: &ApiName, body: String, client: &Client) -> Result<Job, Error> {
+    let key = Uuid::new_v4();
     let mut pauses = usual_pauses();
     for _ in 1..TRIES {
-        let error = match send_once(api, body.clone(), client).await {
+        let error = match send_once(api, body.clone(), key, client).await {
             Ok(job) => return Ok(job),
             Err(error) => error,
         };
         let Some(pause) = pause_before_next_try(&error, &mut pauses) else {
             return Err(error);
         };
-        if let Error::Problem(problem) = &error {
-            tell_of_pause(problem, client);
+        match &error {
+            Error::Problem(problem) => tell_of_pause(problem, client),
+            Error::Undecided(error) => client.terminal.warn(&format!("{error}; trying again")),
+            _ => {}
         }
-        client.if_interrupted("the job was not submitted".to_owned());
+        if !matches!(error, Error::Undecided(_)) {
+            client.if_interrupted("the job was not submitted".to_owned());
+        }
         sleep(pause).await;
     }
-    send_once(api, body, client).await
+    send_once(api, body, key, client).await
 }
 
-async fn send_once(api: &ApiName, body: String, client: &Client) -> Result<Job, Error> {
+async fn send_once(api: &ApiName, body: String, key: Uuid, client: &Client) -> Result<Job, Error> {
     client.if_interrupted(format!(
         "the job may have been taken; look with `{} ls` before submitting again",
         client.settings.command
     ));
-    let sent = client.server.submit(api, body).await;
+    let sent = client.server.submit(api, body, key).await;
     sent.map_err(|error| match is_undecided(&error) {
         true => Error::Undecided(Box::new(error)),
         false => error,
@@ -135,7 +142,7 @@ fn is_undecided(error: &Error) -> bool {
 /// How long to wait before the submission is sent again; none where it must not be, or not that soon.
 fn pause_before_next_try(error: &Error, pauses: &mut Pauses) -> Option<Duration> {
     match error {
-        Error::Unreachable { .. } => Some(pauses.step()),
+        Error::Unreachable { .. } | Error::Undecided(_) => Some(pauses.step()),
         // Both say that nothing was done, for now.
         Error::Problem(problem) if matches!(problem.status, 429 | 503) => {
             let due = Duration::from_secs(problem.retry_after.unwrap_or_default());
@@ -230,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_left_nothing_behind_is_tried_again() {
+    fn what_may_come_to_something_is_tried_again() {
         let (url, cause) = ("http://a".to_owned(), "refused".to_owned());
         let soon = usual_pauses().step();
         for (error, expected) in [
@@ -241,7 +248,10 @@ mod tests {
                 },
                 Some(soon),
             ),
-            (Error::Lost { url, cause }, None),
+            (
+                Error::Undecided(Box::new(Error::Lost { url, cause })),
+                Some(soon),
+            ),
             (problem(503, None), Some(soon)),
             (problem(503, Some(0)), Some(soon)),
             (problem(503, Some(15)), Some(Duration::from_secs(15))),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use job_core::status::Status;
+use shared_folder::submit::Refused;
 use shared_folder::{FolderError, Options, SharedFolder};
 
 use crate::support::{Site, at, offer, worker};
@@ -100,7 +101,10 @@ fn of_those_who_wait_together_as_many_are_accepted_as_the_queue_has_room_for() {
     assert_eq!((accepted.len(), refused.len()), (3, 5));
     for refused in refused {
         let refused = refused.unwrap_err();
-        assert!(matches!(*refused.0, FolderError::QueueFull { limit: 4 }));
+        let Refused::Folder(error) = refused else {
+            panic!("{refused}");
+        };
+        assert!(matches!(*error, FolderError::QueueFull { limit: 4 }));
     }
     let queue = site.folder.queue().unwrap();
     let accepted: Vec<_> = accepted.into_iter().map(Result::unwrap).collect();

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use chrono::TimeDelta;
 use job_core::status::{Failure, FailureReason, State, Status};
 use shared_folder::finish::{Cancel, Ended, Measured};
+use shared_folder::submit::Refused;
 use shared_folder::view::PublishedResponse;
 use shared_folder::{FolderError, Options};
 
@@ -243,7 +244,10 @@ fn a_full_queue_refuses_and_leaves_no_file() {
     });
     site.submit("soc", 0);
     let refused = site.try_to_submit("soc", 1).unwrap_err();
-    assert!(matches!(*refused.0, FolderError::QueueFull { limit: 1 }));
+    let Refused::Folder(error) = refused else {
+        panic!("{refused}");
+    };
+    assert!(matches!(*error, FolderError::QueueFull { limit: 1 }));
     assert_eq!(site.folder.queue().unwrap().len(), 1);
     assert_eq!(
         site.names("request").len(),

@@ -8,6 +8,7 @@
 mod bad_index;
 mod contention;
 mod fsck;
+mod idempotency;
 mod life;
 mod recovery;
 mod support;

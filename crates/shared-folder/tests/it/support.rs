@@ -11,7 +11,8 @@ use job_core::ids::{JobId, WorkerId};
 use job_core::status::Status;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::Measured;
-use shared_folder::submit::{Refused, Submitter};
+use shared_folder::idempotency::Key;
+use shared_folder::submit::{Accepted, Refused, Submitter};
 use shared_folder::{Options, SharedFolder, job_id};
 
 pub(crate) struct Site {
@@ -70,9 +71,33 @@ impl Site {
             api,
             request_date: at(second),
             params,
+            idempotency_key: None,
             traceparent: None,
         };
-        self.submitter.submit(request).map(|()| uuid)
+        let accepted = self.submitter.submit(request, None)?;
+        assert_eq!(accepted, Accepted::New(uuid));
+        Ok(uuid)
+    }
+
+    /// Submits a body under a key.
+    pub(crate) fn submit_with_key(
+        &self,
+        key: &str,
+        body: &str,
+        second: i64,
+    ) -> Result<Accepted, Refused> {
+        let params = serde_json::value::RawValue::from_string(body.into()).unwrap();
+        let api: job_core::ids::ApiName = "soc".parse().unwrap();
+        let key = Key::new("anonymous", &api, key, body.as_bytes());
+        let request = Request {
+            uuid: job_id(at(second)),
+            api,
+            request_date: at(second),
+            params,
+            idempotency_key: Some("k".into()),
+            traceparent: None,
+        };
+        self.submitter.submit(request, Some(key))
     }
 
     pub(crate) fn claim(&self, by: u128, second: i64) -> ClaimedJob {

@@ -64,6 +64,7 @@ pub async fn try_app(
         api: name.clone(),
         request_date: now,
         params,
+        idempotency_key: None,
         traceparent: None,
     };
     scratch::make(&config.scratch_dir, &config.containment)?;

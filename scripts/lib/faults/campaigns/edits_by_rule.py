@@ -136,8 +136,6 @@ class EditsByRule:
             os.fsync(file.fileno())
         os.rename(temporary, folder.at("response", f"{uuid}.json"))
 
-        stage.site.ended_by_hand.add(uuid)
-
         def finish(document):
             for job in document["jobs"]:
                 if job["uuid"] == uuid and job["status"] == "processing":

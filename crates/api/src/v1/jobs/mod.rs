@@ -1,6 +1,7 @@
 //! `/api/v1/jobs`
 
 pub mod cancel;
+pub mod events;
 pub mod job;
 pub mod list;
 pub mod log;

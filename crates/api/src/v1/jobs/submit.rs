@@ -1,19 +1,26 @@
 //! `POST /api/v1/jobs/{api}` and each API's own route: a request becomes a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, web};
 use job_core::catalog::Api;
+use job_core::entry::Entry;
 use job_core::files::Request;
 use job_core::ids::ApiName;
+use shared_folder::idempotency::Key;
+use shared_folder::submit::Accepted;
 use shared_folder::{JobView, job_id};
 
 use crate::dispatch::Context;
 use crate::job_json::Job;
+use crate::prefer::{self, PREFERENCE_APPLIED};
 use crate::problem::{Kind, Problem};
-use crate::{body, params};
+use crate::{body, idempotency, params};
 
+/// Whose keys these are, as long as there are no clients.
+const CLIENT: &str = "anonymous";
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Submits to the API that the URL names.
@@ -61,13 +68,14 @@ async fn submit(
     let (state, site) = (context.state.clone(), context.site.clone());
     let limit = state.config.options.request_limit;
     let body = body::read(context, payload, limit).await?;
+    let key = idempotency::key(context)?;
     let trace = context.header(TRACEPARENT);
     let traceparent = trace.filter(|text| is_traceparent(text)).map(str::to_owned);
     let now = state.clock.now();
     let uuid = job_id(now);
     let name = api.name.clone();
     // A large body takes its time to be parsed as well as to be written.
-    let view = web::block(move || -> Result<JobView, Problem> {
+    let accepted = web::block(move || -> Result<(Accepted, JobView), Problem> {
         let validator = site.validator(&api.name);
         let params = params::read(&body, &parameters, &api, validator.as_deref(), limit)?;
         let request = Request {
@@ -75,21 +83,59 @@ async fn submit(
             api: api.name.clone(),
             request_date: now,
             params,
+            idempotency_key: key.clone(),
             traceparent,
         };
-        let entry = request.entry();
-        state.submitter.submit(request)?;
+        let known_by =
+            |key: String| Key::new(CLIENT, &api.name, &key, request.params.get().as_bytes());
+        let key = key.map(known_by);
+        let (name, date) = (request.api.clone(), request.request_date);
+        let accepted = state.submitter.submit(request, key)?;
         // The job is accepted whatever the look at it says.
-        let seen = state.folder.job(uuid, now).ok().flatten();
-        Ok(seen.unwrap_or_else(|| JobView::pending(entry)))
+        let seen = state.folder.job(accepted.uuid(), now).ok().flatten();
+        let unseen = || JobView::pending(Entry::pending(accepted.uuid(), name, date));
+        Ok((accepted, seen.unwrap_or_else(unseen)))
     });
-    let job = Job::new(context, &view.await??);
-    tracing::info!(job.id = %uuid, job.api = %name, request.id = %context.id, "a job was accepted");
-    let this = job.links.this.clone();
-    let mut answer = HttpResponse::Accepted();
+    let (accepted, view) = accepted.await??;
+    let mut job = Job::new(context, &view);
+    let uuid = accepted.uuid();
+    match accepted {
+        Accepted::New(_) => {
+            tracing::info!(job.id = %uuid, job.api = %name, request.id = %context.id, "a job was accepted")
+        }
+        Accepted::Again(_) => {
+            tracing::info!(job.id = %uuid, job.api = %name, request.id = %context.id, "a submission was sent again")
+        }
+    }
+    let wait = prefer::wait(context.request.headers());
+    if let Some(patience) = wait {
+        job = once_ended(context, job, patience).await;
+    }
+    let mut answer = if job.status.is_final() {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::Accepted()
+    };
+    if let Some(wait) = wait {
+        let applied = format!("wait={}", wait.as_secs());
+        answer.insert_header((PREFERENCE_APPLIED, applied));
+    }
+    let this = &job.links.this;
     answer.insert_header((header::LOCATION, this.clone()));
     answer.insert_header((header::LINK, format!("<{this}>; rel=\"monitor\"")));
     Ok(job.answer(answer))
+}
+
+/// The job as it is at its end, or when the client has waited enough. It is accepted whatever comes of the waiting, so
+/// where too many wait already nobody is refused.
+async fn once_ended(context: &Context, job: Job, patience: Duration) -> Job {
+    let follower = context.state.feed.follow(job.uuid);
+    let Some(mut follower) = follower.filter(|_| !job.status.is_final()) else {
+        return job;
+    };
+    let ended = follower.until(patience, |view| view.state.status().is_final());
+    let last = ended.await;
+    last.map_or(job, |view| Job::new(context, &view))
 }
 
 /// Whether a header is a `traceparent` of version 00 whose ids are some (W3C Trace Context); another one is not passed

@@ -64,7 +64,10 @@ fn a_third_partys_result_that_is_no_json_is_put_aside() {
     // Whoever puts it aside writes the reason a moment later.
     test_support::until("the reason", crate::support::PATIENCE, || {
         let names = lab.names("quarantine");
-        names.iter().any(|name| name.ends_with(".reason")).then_some(())
+        names
+            .iter()
+            .any(|name| name.ends_with(".reason"))
+            .then_some(())
     });
 }
 

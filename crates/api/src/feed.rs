@@ -1,0 +1,194 @@
+//! Who waits for a job hears of its changes. One task looks at the folder for all who wait: the index is read once per
+//! change, and each job that changed once, however many wait for it. Nobody who waits costs a thread.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use boot::Shutdown;
+use job_core::ids::JobId;
+use shared_folder::JobView;
+use shared_folder::mark::Mark;
+use shared_folder::watch::WatchMode;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::service::State;
+
+/// So many may wait at once.
+const MOST_WAITING: usize = 5_000;
+/// Between two looks where the kernel tells of nothing: progress and log, and all changes on a network mount.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The jobs that somebody waits for.
+#[derive(Debug)]
+pub struct Feed {
+    jobs: Mutex<HashMap<JobId, Followed>>,
+    seats: Arc<Semaphore>,
+    /// Told when there may be something to see.
+    look: Arc<Notify>,
+    /// Ends all waiting: nobody is to hold up a shutdown.
+    ending: Shutdown,
+}
+
+#[derive(Debug)]
+struct Followed {
+    /// As it was last seen.
+    mark: Option<Mark>,
+    seen: watch::Sender<Option<Arc<JobView>>>,
+}
+
+/// A place to wait for the changes of one job.
+#[derive(Debug)]
+pub struct Follower {
+    seen: watch::Receiver<Option<Arc<JobView>>>,
+    ending: Shutdown,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Feed {
+    /// A feed that nobody waits at yet. `ending` ends all waiting.
+    pub fn new(ending: Shutdown) -> Self {
+        Feed {
+            jobs: Mutex::default(),
+            seats: Arc::new(Semaphore::new(MOST_WAITING)),
+            look: Arc::default(),
+            ending,
+        }
+    }
+
+    /// Takes a place to wait for a job's changes; nothing where too many wait already.
+    pub fn follow(&self, uuid: JobId) -> Option<Follower> {
+        let seat = self.seats.clone().try_acquire_owned().ok()?;
+        let seen = {
+            let mut jobs = self.jobs();
+            let followed = jobs.entry(uuid).or_insert_with(|| Followed {
+                mark: None,
+                seen: watch::channel(None).0,
+            });
+            followed.seen.subscribe()
+        };
+        self.look.notify_one();
+        Some(Follower {
+            seen,
+            ending: self.ending.clone(),
+            _seat: seat,
+        })
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        MOST_WAITING - self.seats.available_permits()
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Followed>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The jobs that somebody still waits for, with their marks.
+    fn followed(&self) -> Vec<(JobId, Option<Mark>)> {
+        let mut jobs = self.jobs();
+        jobs.retain(|_, followed| followed.seen.receiver_count() > 0);
+        let jobs = jobs.iter();
+        jobs.map(|(uuid, followed)| (*uuid, followed.mark.clone()))
+            .collect()
+    }
+
+    fn tell(&self, uuid: JobId, mark: Mark, view: Option<JobView>) {
+        if let Some(followed) = self.jobs().get_mut(&uuid) {
+            // An end that could not be settled yet is looked at again: it shows as before until then.
+            let ended = view
+                .as_ref()
+                .is_some_and(|view| view.state.status().is_final());
+            followed.mark = (ended == mark.is_final()).then_some(mark);
+            followed.seen.send_replace(view.map(Arc::new));
+        }
+    }
+}
+
+impl Follower {
+    /// The job as it is once it was seen anew: at first as soon as possible, then after each change. Nothing where the
+    /// job is not known, or the server ends.
+    pub async fn next(&mut self) -> Option<Arc<JobView>> {
+        tokio::select! {
+            changed = self.seen.changed() => changed.ok()?,
+            () = self.ending.cancelled() => return None,
+        }
+        self.seen.borrow_and_update().clone()
+    }
+
+    /// Waits for at most `patience` until the job is as `wanted`; the last that was seen of it, whether it is or not.
+    pub async fn until(
+        &mut self,
+        patience: Duration,
+        wanted: impl Fn(&JobView) -> bool,
+    ) -> Option<Arc<JobView>> {
+        let mut last = None;
+        let waiting = async {
+            while let Some(view) = self.next().await {
+                let enough = wanted(&view);
+                last = Some(view);
+                if enough {
+                    break;
+                }
+            }
+        };
+        // At the end of the patience the last look is as good as it gets.
+        let _ = timeout(patience, waiting).await;
+        last
+    }
+}
+
+/// Looks whenever the folder may have changed, and tells those who wait, until the end.
+pub(crate) async fn tell_again_and_again(state: Arc<State>, end: Shutdown) {
+    let look = state.feed.look.clone();
+    let hint = move |_| look.notify_one();
+    // Watching begins with the start, so that nobody who waits has to.
+    let shared = state.folder.clone();
+    let watch = tokio::task::spawn_blocking(move || shared.watch(WatchMode::Events, hint)).await;
+    let _watch = match watch {
+        Ok(Ok(watch)) => Some(watch),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error, "changes are noticed later: the folder cannot be watched");
+            None
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "watching the folder panicked");
+            None
+        }
+    };
+    while !end.is_cancelled() {
+        let somebody_waits = state.feed.waiting() > 0;
+        tokio::select! {
+            () = state.feed.look.notified() => {}
+            () = tokio::time::sleep(LOOK), if somebody_waits => {}
+            () = end.cancelled() => return,
+        }
+        let shared = state.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || look_once(&shared)).await {
+            tracing::error!(error = %error, "looking for changes panicked");
+        }
+    }
+}
+
+fn look_once(state: &State) {
+    let (uuids, before): (Vec<_>, Vec<_>) = state.feed.followed().into_iter().unzip();
+    if uuids.is_empty() {
+        return;
+    }
+    // What cannot be read now is looked at again in a moment.
+    let Ok(marks) = state.folder.marks(&uuids) else {
+        return;
+    };
+    for ((uuid, before), mark) in uuids.into_iter().zip(before).zip(marks) {
+        if before.as_ref() == Some(&mark) {
+            continue;
+        }
+        match state.folder.job(uuid, state.clock.now()) {
+            Ok(view) => state.feed.tell(uuid, mark, view),
+            Err(error) => {
+                tracing::warn!(job.id = %uuid, error = %error, "a job that somebody waits for cannot be looked at")
+            }
+        }
+    }
+}
