@@ -91,7 +91,7 @@ pub struct Worker {
     /// Where running jobs have their temporary files, on this host's own disk. Default: `{data_dir}/scratch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scratch_dir: Option<PathBuf>,
-    /// What holds scripts apart from the host and from each other (a user of their own where the worker is root, a PID namespace of their own, Landlock): `best` as far as the host allows, `required` no run without any of it, `off` nothing but a user that is set. `bcrl-worker check` tells what is in force.
+    /// What holds scripts apart from the host and from each other (a user of their own where the worker is root, a PID namespace of their own in which the shared folder is out of sight, Landlock): `best` as far as the host allows, `required` no run without any of it, `off` nothing but a user that is set. `bcrl-worker check` tells what is in force.
     pub containment: Containment,
     /// The user that scripts run as, by name or as `uid:gid`; only root can give them another. Default: where the worker is root, each running job has a user id that no other has (60706 to 61183); elsewhere the worker's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -253,7 +253,7 @@ pub struct Limits {
     #[serde(deserialize_with = "written::size")]
     #[schemars(with = "String")]
     pub log: ByteSize,
-    /// What one run's script may hold in its temporary files, and the largest file that it may write, from 1 MiB to 1 PiB.
+    /// What one run's script may hold in its temporary files, each of which counts as 4 KiB at the least, and the largest file that it may write, from 1 MiB to 1 PiB.
     #[serde(deserialize_with = "written::size")]
     #[schemars(with = "String")]
     pub scratch: ByteSize,

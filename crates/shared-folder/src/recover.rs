@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use job_core::date::Date;
+use job_core::document;
 use job_core::entry::Entry;
 use job_core::ids::JobId;
 use job_core::lease::RunEnd;
@@ -292,19 +293,14 @@ fn judge_response(folder: &SharedFolder, file: &str) -> Result<ResponseFact, Fol
     let limit = folder.options.result_limit;
     match folder.dirs.response.read(file, limit) {
         Ok(None) => Ok(ResponseFact::Missing),
-        Ok(Some(bytes)) if is_document(&bytes) => Ok(ResponseFact::Valid),
+        Ok(Some(bytes)) if document::check(&bytes).is_ok() => Ok(ResponseFact::Valid),
         Err(error) if !error.is_of_the_file() => Err(error),
         Ok(Some(_)) | Err(_) => Ok(ResponseFact::Broken),
     }
 }
 
-fn is_document(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes)
-        .is_ok_and(|text| serde_json::from_str::<serde_json::Value>(text).is_ok())
-}
-
 /// Whether a response is a JSON document. Links, folders and pipes are none, and are never followed or waited for.
 pub(crate) fn is_json(folder: &SharedFolder, file: &str) -> bool {
     let bytes = folder.dirs.response.read(file, folder.options.result_limit);
-    bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| is_document(&bytes)))
+    bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| document::check(&bytes).is_ok()))
 }

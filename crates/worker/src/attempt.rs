@@ -46,7 +46,7 @@ const REHEARSAL_MEMORY: u64 = 1 << 30;
 #[derive(Debug, Clone)]
 pub struct Attempt {
     folder: PathBuf,
-    /// Takes what the script prints. It stays open: the script may remove or replace whatever has a name.
+    /// Takes what the script prints. It stays open: its name is gone when the script starts.
     printed: Arc<File>,
     /// The folder itself, locked.
     _lock: Arc<File>,
@@ -67,6 +67,8 @@ pub struct RunLimits {
     pub scratch: u64,
     /// Where it may write besides.
     pub writable: Vec<PathBuf>,
+    /// Folders that it is not to see.
+    pub hidden: Vec<PathBuf>,
     /// What is to hold it apart from the host.
     pub containment: Containment,
 }
@@ -81,6 +83,8 @@ impl RunLimits {
             processes: config.processes,
             scratch: config.scratch_limit,
             writable: config.writable.clone(),
+            // Even a descriptor that can only read holds a lock there, and with it the queue.
+            hidden: vec![config.shared_dir.clone()],
             containment: containment.clone(),
         }
     }
@@ -229,6 +233,7 @@ impl Attempt {
             scratch: self.folder.clone(),
             scratch_limit: limits.scratch,
             writable: limits.writable.clone(),
+            hidden: limits.hidden.clone(),
             containment: limits.containment.clone(),
         }
     }
@@ -277,7 +282,7 @@ impl Attempt {
         Ok(path)
     }
 
-    /// The file that takes what the script prints, whatever became of its name.
+    /// The file that takes what the script prints, also when it has no name any more.
     pub fn printed(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.printed.as_raw_fd()).into()
     }

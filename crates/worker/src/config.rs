@@ -29,7 +29,7 @@ pub struct Config {
     /// The worker's name, the same after each start. Its catalog has it too, with a number where another living worker
     /// of this name came first.
     pub name: String,
-    /// The shared folder.
+    /// The shared folder; absolute.
     pub shared_dir: PathBuf,
     /// How the shared folder is used.
     pub options: Options,
@@ -76,7 +76,7 @@ impl Config {
         let options = options(settings)?;
         Ok(Config {
             name: worker.name.clone().unwrap_or_else(host_name),
-            shared_dir: settings.shared_dir(),
+            shared_dir: absolute(&settings.shared_dir())?,
             apps_dir: absolute(&settings.apps_dir)?,
             scratch_dir: absolute(&settings.scratch_dir())?,
             python: worker.python.clone(),

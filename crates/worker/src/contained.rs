@@ -22,6 +22,8 @@ pub struct Contained {
     pub wanted: Containment,
     /// What a run has then, and what it cannot have here.
     pub in_force: InForce,
+    /// Why the worker's Python cannot be run here, whatever holds it. It says nothing about what scripts can have.
+    pub no_python: Option<String>,
 }
 
 /// Runs something harmless as scripts are run, with what the settings want, then with what there is of it.
@@ -36,6 +38,7 @@ pub async fn find_out(
 ) -> anyhow::Result<Contained> {
     let mut wanted = config.containment.clone();
     let mut missing = Vec::new();
+    let mut no_python = None;
     let mut in_force = loop {
         let asked = Rehearsal {
             config,
@@ -44,8 +47,13 @@ pub async fn find_out(
             nobody,
         };
         let report = asked.run(python, Vec::new()).await?;
-        let Some(without) = short_of(&report, &wanted) else {
-            break report.containment;
+        let without = match asked.short_of(python, &report).await? {
+            Some(Short::Of(without)) => without,
+            Some(Short::OfPython(why)) => {
+                no_python = Some(why);
+                break report.containment;
+            }
+            None => break report.containment,
         };
         if wanted.required {
             return Err(unmet(format_args!(
@@ -58,14 +66,18 @@ pub async fn find_out(
                 "worker.user is set, but {without}; no script is run as another one"
             )));
         }
-        give_up(&mut wanted, without.part);
+        wanted.give_up(without.part);
         missing.push(without);
     };
     for without in &in_force.missing {
-        give_up(&mut wanted, without.part);
+        wanted.give_up(without.part);
     }
     in_force.missing.extend(missing);
-    Ok(Contained { wanted, in_force })
+    Ok(Contained {
+        wanted,
+        in_force,
+        no_python,
+    })
 }
 
 /// What of an app is out of reach for the user that scripts have here, if anything.
@@ -105,33 +117,31 @@ fn unmet(why: std::fmt::Arguments<'_>) -> anyhow::Error {
     Unmet(why.to_string()).into()
 }
 
-/// The part that kept the harmless thing from being run, if one did.
-fn short_of(report: &Report, wanted: &Containment) -> Option<Missing> {
-    let for_user = |why: String| {
-        // A user that was set is not given up: what it cannot reach shows in the jobs.
-        let chosen = matches!(wanted.user, Some(ScriptUser::OneOf { .. }));
-        chosen.then_some(Missing {
-            part: Part::User,
-            why,
-        })
-    };
+/// What kept the harmless thing from being run.
+enum Short {
+    /// A part of what is wanted cannot be had.
+    Of(Missing),
+    /// Python fails, whatever holds it.
+    OfPython(String),
+}
+
+/// Why Python failed, where it did.
+fn failed(report: &Report) -> Option<String> {
+    let words = report.stderr_tail.trim();
     match &report.ending {
-        Ending::NotContained { .. } => report.containment.missing.first().cloned(),
-        Ending::SpawnError { message } => for_user(message.clone()),
-        Ending::Exited { code } => {
-            let words = report.stderr_tail.trim();
-            for_user(format!("Python ends with {code} there: {words}"))
-        }
+        Ending::SpawnError { message } => Some(message.clone()),
+        Ending::Exited { code } => Some(format!("Python ends with {code} there: {words}")),
+        Ending::Signaled { signal } => Some(format!("signal {signal} ends Python there: {words}")),
         _ => None,
     }
 }
 
-fn give_up(wanted: &mut Containment, part: Part) {
-    match part {
-        Part::User => wanted.user = None,
-        Part::PidNamespace => wanted.pid_namespace = false,
-        Part::Landlock => wanted.landlock = false,
-    }
+/// Whether it ended well. What it printed is no matter here.
+fn is_well(report: &Report) -> bool {
+    matches!(
+        report.ending,
+        Ending::Printed | Ending::NoResult | Ending::InvalidOutput { .. }
+    )
 }
 
 /// A run that does nothing.
@@ -156,6 +166,35 @@ impl Rehearsal<'_> {
         let report = report.await;
         attempt.remove().await;
         report
+    }
+
+    /// What kept it from being run, if anything did. A user of its own is to blame only where Python can be run without
+    /// one; a user that was set is not given up: what it cannot reach shows in the jobs.
+    async fn short_of(
+        &self,
+        python: &Interpreter,
+        report: &Report,
+    ) -> anyhow::Result<Option<Short>> {
+        if let Ending::NotContained { .. } = report.ending {
+            let missing = report.containment.missing.first();
+            return Ok(missing.cloned().map(Short::Of));
+        }
+        let Some(why) = failed(report) else {
+            return Ok(None);
+        };
+        if let Some(ScriptUser::OneOf { .. }) = self.wanted.user {
+            let mut wanted = self.wanted.clone();
+            wanted.give_up(Part::User);
+            let without = Rehearsal {
+                wanted: &wanted,
+                ..*self
+            };
+            if is_well(&without.run(python, Vec::new()).await?) {
+                let part = Part::User;
+                return Ok(Some(Short::Of(Missing { part, why })));
+            }
+        }
+        Ok(Some(Short::OfPython(why)))
     }
 }
 

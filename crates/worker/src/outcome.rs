@@ -130,7 +130,8 @@ fn failure(report: &Report, limits: &Limits) -> Failure {
         }
         Ending::Scratch { limit } => {
             let text = format!(
-                "the script was killed: its temporary files took more than the {limit} bytes that a run may hold here"
+                "the script was killed: its temporary files took more than the {limit} bytes that a run may hold here, \
+                 or lay in folders too deep or too closed to be counted"
             );
             Failure::new(FailureReason::OutputTooLarge, with_last_words(text))
         }

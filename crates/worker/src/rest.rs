@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::attempt::Attempt;
 use crate::contained;
+use crate::scratch;
 use crate::service::{Worker, blocking};
 
 /// The pause before the first look; each further one is twice as long.
@@ -103,7 +104,12 @@ async fn look(worker: &Arc<Worker>) {
 
 async fn could_begin(worker: &Arc<Worker>) -> anyhow::Result<()> {
     let (shared, nobody) = (worker.clone(), shared_folder::job_id(worker.clock.now()));
-    blocking(move || Attempt::rehearse(&shared.config.scratch_dir, nobody)).await??;
+    blocking(move || {
+        let (scratch, containment) = (&shared.config.scratch_dir, &shared.config.containment);
+        scratch::make(scratch, containment)?;
+        Attempt::rehearse(scratch, nobody)
+    })
+    .await??;
     let (config, python) = (&worker.config, &worker.python);
     let contained = contained::find_out(config, python, &worker.supervisors, nobody).await?;
     worker.contain(contained);

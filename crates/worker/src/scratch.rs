@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
 use job_core::ids::JobId;
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmodat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, chmod, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::exec::containment::Containment;
@@ -80,9 +80,8 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
             if remove_file(&top, name)? {
                 continue;
             }
-            // A folder, which others may have closed to its own user.
-            let _ = chmodat(&top, name, Mode::RWXU, AtFlags::empty());
-            let inner = openat(&top, name, FOLDER, Mode::empty())?;
+            let inner = open_up(&top, name)?;
+            let inner = openat(&inner, c".", FOLDER, Mode::empty())?;
             empty(&inner, &top, &mut moved)?;
             unlinkat(&top, name, AtFlags::REMOVEDIR)?;
         }
@@ -101,7 +100,7 @@ fn empty(folder: &OwnedFd, top: &OwnedFd, moved: &mut u64) -> io::Result<()> {
             continue;
         }
         // Whoever moves a folder writes into it.
-        let _ = chmodat(folder, name, Mode::RWXU, AtFlags::empty());
+        let _ = open_up(folder, name);
         loop {
             *moved += 1;
             let place = format!("{moved}");
@@ -112,6 +111,14 @@ fn empty(folder: &OwnedFd, top: &OwnedFd, moved: &mut u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens a folder that may be closed to its own user, and lets that user in. By its name alone a link would be followed
+/// that took its place meanwhile.
+fn open_up(folder: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let place = openat(folder, name, FOLDER | OFlags::PATH, Mode::empty())?;
+    let _ = chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU);
+    Ok(place)
 }
 
 fn is_itself(name: &CStr) -> bool {
@@ -218,6 +225,23 @@ mod tests {
         remove(&folder).unwrap();
         assert!(!folder.exists() && kept.exists());
         assert!(remove(&folder).is_err() && remove(&kept).is_err());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_folder_opens_nothing_up() {
+        let scratch = tempfile::tempdir().unwrap();
+        let closed = |name: &str| {
+            let path = scratch.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o500)).unwrap();
+            path
+        };
+        let (own, strangers) = (closed("own"), closed("strangers"));
+        std::os::unix::fs::symlink(&strangers, scratch.path().join("link")).unwrap();
+        let folder = openat(CWD, scratch.path(), FOLDER, Mode::empty()).unwrap();
+        assert!(open_up(&folder, c"own").is_ok() && open_up(&folder, c"link").is_err());
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&own), mode(&strangers)), (0o700, 0o500));
     }
 
     #[test]

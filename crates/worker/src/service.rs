@@ -21,6 +21,7 @@ use crate::apps::{self, Offered};
 use crate::beat;
 use crate::config::Config;
 use crate::contained::{self, Contained};
+use crate::exec::containment::Part;
 use crate::python;
 use crate::rest::{self, Rest};
 use crate::run::{Stop, run_job};
@@ -291,6 +292,35 @@ fn tell_containment(contained: &Contained) {
     for missing in &in_force.missing {
         tracing::warn!(missing = %missing, "scripts could be held better; `bcrl-worker check` tells more");
     }
+    tell_no_python(contained);
+}
+
+fn tell_no_python(contained: &Contained) {
+    if let Some(why) = &contained.no_python {
+        tracing::warn!(
+            error = why,
+            "no script can be run here by the worker's Python, whatever holds it"
+        );
+    }
+}
+
+/// Tells operators what holds the scripts no longer, and what does again.
+fn tell_change(before: &Contained, now: &Contained) {
+    for part in Part::ALL {
+        match (before.wanted.wants(part), now.wanted.wants(part)) {
+            (true, false) => {
+                let why = now.in_force.why_missing(part);
+                tracing::warn!(part = %part, error = why, "from now on less holds scripts than before");
+            }
+            (false, true) => {
+                tracing::info!(part = %part, "from now on more holds scripts than before")
+            }
+            _ => {}
+        }
+    }
+    if now.no_python != before.no_python {
+        tell_no_python(now);
+    }
 }
 
 /// What wakes the worker: the clock, and changes of the folder.
@@ -364,7 +394,9 @@ impl Worker {
 
     /// What holds the scripts from now on.
     pub(crate) fn contain(&self, contained: Contained) {
-        *self.lock_contained() = contained;
+        let mut held = self.lock_contained();
+        tell_change(&held, &contained);
+        *held = contained;
     }
 
     /// What holds the scripts.

@@ -94,6 +94,10 @@ fn look_at_containment(
     match find_out(config, parts, python, apps) {
         Ok((contained, out_of_reach)) => {
             tell_parts(&contained.in_force, findings);
+            tell_shared_folder(&contained.in_force, findings);
+            if let Some(why) = contained.no_python {
+                findings.tell("python", Err(why));
+            }
             for (api, why) in out_of_reach {
                 if config.containment.required {
                     findings.tell(&format!("app {api}"), Err(why));
@@ -128,6 +132,16 @@ fn tell_parts(in_force: &InForce, findings: &mut Findings) {
             }
             (None, None) => Findings::could_be_better(part, "off by the settings"),
         }
+    }
+}
+
+/// Whoever can read a file can lock it, and change its mode where it is its own.
+fn tell_shared_folder(in_force: &InForce, findings: &mut Findings) {
+    if in_force.hidden.is_empty() {
+        let text = "scripts see it; one whose user may read it can hold its locks, and with them the queue";
+        Findings::could_be_better("shared folder", text);
+    } else {
+        findings.tell("shared folder", Ok("scripts do not see it".into()));
     }
 }
 

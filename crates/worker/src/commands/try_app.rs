@@ -1,7 +1,8 @@
 //! `bcrl-worker try NAME`: runs an app on its example exactly as a job would be run, without any queue.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use crate::supervisor::Supervisors;
 
 /// How often progress and log are looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// More than the line takes that stands for the middle of a long log, in bytes.
+const LEFT_OUT: u64 = 100;
 /// Bytes of a MiB, in which memory is told.
 const MIB: f64 = 1_048_576.0;
 
@@ -91,16 +94,22 @@ async fn run(
     let limits = RunLimits::of(config, &contained.wanted);
     let log = attempt.log();
     let order = attempt.order(app, &python.path, request, 1, &limits, &log)?;
+    // Opened as long as nobody else is there: later the script may have put anything in its place.
+    let opened = File::options()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&log);
+    let mut shown = Shown {
+        progress: attempt.progress(request.uuid, 1),
+        log: opened.with_context(|| format!("make {}", log.display()))?,
+        room: config.log_limit.saturating_add(LEFT_OUT),
+    };
     let mut supervisor = supervisors.start(&order).context("start the supervisor")?;
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
-    let mut shown = Shown {
-        progress: attempt.progress(request.uuid, 1),
-        log,
-        log_bytes: 0,
-    };
     loop {
         tokio::select! {
             report = supervisor.report() => {
@@ -122,9 +131,10 @@ async fn run(
 /// Progress and log of the run, as far as they were shown.
 struct Shown {
     progress: ProgressTail,
-    log: PathBuf,
-    /// How much of the log was shown, in bytes.
-    log_bytes: usize,
+    /// The log, from where it was not shown yet.
+    log: File,
+    /// How much more of it may be shown, in bytes: the script can write into it past the supervisor.
+    room: u64,
 }
 
 impl Shown {
@@ -137,11 +147,10 @@ impl Shown {
                 progress.message.unwrap_or_default()
             ));
         }
-        let text = std::fs::read(&self.log).unwrap_or_default();
-        let new = text.get(self.log_bytes..).unwrap_or_default();
+        let mut new = (&self.log).take(self.room);
         // Whoever closed the pipe has read enough.
-        let _ = std::io::stderr().write_all(new);
-        self.log_bytes = text.len();
+        let _ = std::io::copy(&mut new, &mut std::io::stderr());
+        self.room = new.limit();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What holds a script apart from its host: what is wanted of it, and what was in force.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,25 @@ pub struct Containment {
 impl Containment {
     /// Whether nothing is wanted: the script is what the worker is.
     pub fn is_off(&self) -> bool {
-        self.user.is_none() && !self.pid_namespace && !self.landlock
+        !Part::ALL.into_iter().any(|part| self.wants(part))
+    }
+
+    /// Whether a part is wanted.
+    pub fn wants(&self, part: Part) -> bool {
+        match part {
+            Part::User => self.user.is_some(),
+            Part::PidNamespace => self.pid_namespace,
+            Part::Landlock => self.landlock,
+        }
+    }
+
+    /// Wants a part no longer.
+    pub(crate) fn give_up(&mut self, part: Part) {
+        match part {
+            Part::User => self.user = None,
+            Part::PidNamespace => self.pid_namespace = false,
+            Part::Landlock => self.landlock = false,
+        }
     }
 }
 
@@ -30,7 +49,8 @@ impl Containment {
 #[serde(rename_all = "snake_case")]
 pub enum ScriptUser {
     /// One of `count` user ids from `first` on that no other run on this host has, with the group of the same number.
-    /// Where that user cannot reach what it is to run, or there is none, the user counts as a missing part.
+    /// Where that user cannot reach what it is to run, or root may give none, the user counts as a missing part. That
+    /// none is free is the supervisor's own failure.
     OneOf {
         /// The first id.
         first: u32,
@@ -61,6 +81,8 @@ pub struct InForce {
     pub user: Option<String>,
     /// It had a PID namespace of its own.
     pub pid_namespace: bool,
+    /// What of [`super::Order::hidden`] was out of its sight; nothing without that namespace.
+    pub hidden: Vec<PathBuf>,
     /// The version of Landlock's interface that bounded its writes.
     pub landlock_abi: Option<u32>,
     /// What was wanted and could not be had.

@@ -1,4 +1,9 @@
-//! What a script holds on the disk: the files of its folder, and deleted ones that it still has open.
+//! What a script holds without having it in a process: on the disk, the files of its folder and deleted ones that it
+//! still has open; in memory, files that never had a name or have none any more.
+//!
+//! Memory is counted here by itself, for whatever of it a process has mapped is resident there. What nobody has open is
+//! not seen: files that are only mapped, or under way in a socket, and the segments of System V, which go with their IPC
+//! namespace where there is one. Nor are those that one thread alone has open.
 //!
 //! A look takes the longer the more files there are, so the next one waits the longer, and it is no thread's that has
 //! anything else to do.
@@ -10,57 +15,73 @@ use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
-use tokio::sync::Notify;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat, statfs};
+use rustix::io::Errno;
+use rustix::process::Pid;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
-use super::Order;
 use super::tree::Tree;
+use super::{Ending, Order};
 
 /// The shortest pause between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A look may take this part of the time.
 const SHARE: u32 = 10;
-/// Deeper folders are not looked into: each one on the way is held open.
+/// Deeper folders are too much: each one on the way is held open.
 const DEPTH: usize = 128;
 /// Bytes of a block as the kernel counts them.
 const BLOCK: u64 = 512;
+/// What a file costs at the least, in bytes: an empty one takes a name and an inode.
+const LEAST: u64 = 4 << 10;
+/// Kinds of file systems whose files are memory, as `statfs(2)` numbers them: tmpfs, which memfd has as well, and
+/// hugetlbfs.
+const MEMORY: [u64; 2] = [0x0102_1994, 0x9584_58f6];
 
-/// Looks at a script's disk again and again, until it is dropped.
+/// Looks at what a script holds again and again, until it is dropped.
 pub(super) struct Disk {
-    full: Arc<Notify>,
+    above: watch::Receiver<Option<Ending>>,
     task: JoinHandle<()>,
 }
 
 impl Disk {
     /// Begins.
     pub(super) fn watch(order: &Order, tree: Tree) -> Self {
-        let full = Arc::new(Notify::new());
-        let (told, folder, limit) = (full.clone(), order.scratch.clone(), order.scratch_limit);
+        let (tell, above) = watch::channel(None);
+        let order = Arc::new(order.clone());
         let task = tokio::spawn(async move {
             let mut pause = PAUSE;
             loop {
                 sleep(pause).await;
-                let (begun, folder) = (Instant::now(), folder.clone());
-                match spawn_blocking(move || is_above(&folder, tree, limit)).await {
-                    Ok(false) => pause = PAUSE.max(begun.elapsed() * SHARE),
-                    Ok(true) => return told.notify_one(),
+                let (begun, order) = (Instant::now(), order.clone());
+                match spawn_blocking(move || look(&order, tree)).await {
+                    Ok(None) => pause = PAUSE.max(begun.elapsed() * SHARE),
+                    Ok(above) => drop(tell.send_replace(above)),
                     // The runtime is going down.
                     Err(_) => return,
                 }
             }
         });
-        Self { full, task }
+        Self { above, task }
     }
 
-    /// Waits until the script holds more than it may.
-    pub(super) async fn full(&self) {
-        self.full.notified().await;
+    /// Waits until the script holds more than it may, and returns what that makes of its run.
+    pub(super) async fn above(&self) -> Ending {
+        let mut above = self.above.clone();
+        match above
+            .wait_for(Option::is_some)
+            .await
+            .map(|ending| ending.clone())
+        {
+            Ok(Some(ending)) => ending,
+            // Nobody looks any more.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -70,15 +91,37 @@ impl Drop for Disk {
     }
 }
 
-fn is_above(folder: &Path, tree: Tree, limit: u64) -> bool {
-    let mut sum = Sum::up_to(limit);
-    if let Ok(folder) = openat(CWD, folder, FOLDER, Mode::empty())
-        && sum.below(folder, DEPTH).is_break()
+/// What becomes of the run, where the script holds more than it may.
+fn look(order: &Order, tree: Tree) -> Option<Ending> {
+    let limit = order.scratch_limit;
+    let (mut disk, mut memory) = (Sum::up_to(limit), Sum::up_to(order.memory));
+    if let Ok(folder) = openat(CWD, &order.scratch, FOLDER, Mode::empty())
+        && disk.below(folder, DEPTH).is_break()
     {
-        return true;
+        return Some(Ending::Scratch { limit });
     }
-    sum.open_and_deleted(folder, tree);
-    sum.bytes > limit
+    let its_disk = metadata(&order.scratch).map(|folder| folder.dev()).ok();
+    let mut above = None;
+    tree.visit(|process, _| {
+        for path in open_and_deleted(process) {
+            let Ok(file) = metadata(&path) else {
+                continue;
+            };
+            let (sum, ending) = if Some(file.dev()) == its_disk {
+                (&mut disk, Ending::Scratch { limit })
+            } else if is_memory(&path) {
+                (&mut memory, Ending::Memory)
+            } else {
+                continue;
+            };
+            if sum.deleted(&file).is_break() {
+                above = Some(ending);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    above
 }
 
 const FOLDER: OFlags = OFlags::RDONLY
@@ -104,14 +147,16 @@ impl Sum {
     }
 
     fn add(&mut self, blocks: u64) -> ControlFlow<()> {
-        self.bytes = self.bytes.saturating_add(blocks.saturating_mul(BLOCK));
+        let bytes = blocks.saturating_mul(BLOCK).max(LEAST);
+        self.bytes = self.bytes.saturating_add(bytes);
         match self.bytes > self.limit {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     }
 
-    /// All below a folder. Nothing is followed: the script may replace whatever has a name.
+    /// All below a folder; what cannot be counted is above any limit. Nothing is followed: the script may replace
+    /// whatever has a name.
     fn below(&mut self, folder: OwnedFd, depth: usize) -> ControlFlow<()> {
         let Ok(entries) = Dir::read_from(&folder) else {
             return ControlFlow::Continue(());
@@ -125,11 +170,14 @@ impl Sum {
                 continue;
             };
             self.entry(&stat)?;
-            if depth > 0
-                && FileType::from_raw_mode(stat.st_mode).is_dir()
-                && let Ok(inner) = openat(&folder, name, FOLDER, Mode::empty())
-            {
-                self.below(inner, depth - 1)?;
+            if !FileType::from_raw_mode(stat.st_mode).is_dir() {
+                continue;
+            }
+            match openat(&folder, name, FOLDER, Mode::empty()) {
+                Ok(inner) if depth > 0 => self.below(inner, depth - 1)?,
+                Ok(_) | Err(Errno::ACCESS) => return ControlFlow::Break(()),
+                // It is gone, or something else by now.
+                Err(_) => {}
             }
         }
         ControlFlow::Continue(())
@@ -142,29 +190,23 @@ impl Sum {
         self.add(u64::try_from(stat.st_blocks).unwrap_or(0))
     }
 
-    /// What the tree's processes have open on the folder's disk and nobody has a name for.
-    fn open_and_deleted(&mut self, folder: &Path, tree: Tree) {
-        let Ok(disk) = metadata(folder).map(|folder| folder.dev()) else {
-            return;
-        };
-        tree.visit(|process, _| {
-            let open = read_dir(format!("/proc/{process}/fd"))
-                .into_iter()
-                .flatten();
-            let mut open = open.flatten().filter(|file| is_deleted(&file.path()));
-            open.try_for_each(|file| match metadata(file.path()) {
-                Ok(file) if file.dev() == disk => self.deleted(&file),
-                _ => ControlFlow::Continue(()),
-            })
-        });
-    }
-
     fn deleted(&mut self, file: &Metadata) -> ControlFlow<()> {
         match file.nlink() == 0 && self.seen.insert((file.dev(), file.ino())) {
             true => self.add(file.blocks()),
             false => ControlFlow::Continue(()),
         }
     }
+}
+
+/// What a process has open and nobody has a name for.
+fn open_and_deleted(process: Pid) -> impl Iterator<Item = PathBuf> {
+    let open = read_dir(format!("/proc/{process}/fd")).into_iter();
+    let open = open.flatten().flatten().map(|file| file.path());
+    open.filter(|file| is_deleted(file))
+}
+
+fn is_memory(file: &Path) -> bool {
+    statfs(file).is_ok_and(|volume| MEMORY.contains(&(volume.f_type as u64 & 0xffff_ffff)))
 }
 
 /// By its name in `/proc`: to ask the file itself, a disk that hangs would be waited for.
@@ -209,5 +251,29 @@ mod tests {
         let all = bytes(&here, u64::MAX);
         assert!(((1 << 20)..(1 << 20) + (1 << 16)).contains(&all), "{all}");
         assert!(bytes(&here, 1 << 10) > 1 << 10, "it stops past the limit");
+    }
+
+    #[test]
+    fn an_empty_file_costs_something() {
+        let home = tempfile::tempdir().unwrap();
+        for n in 0..100 {
+            File::create(home.path().join(n.to_string())).unwrap();
+        }
+        assert_eq!(bytes(home.path(), u64::MAX), 100 * LEAST);
+    }
+
+    #[test]
+    fn folders_too_deep_to_be_counted_are_above_any_limit() {
+        let home = tempfile::tempdir().unwrap();
+        let is_above = || {
+            let folder = openat(CWD, home.path(), FOLDER, Mode::empty()).unwrap();
+            Sum::up_to(u64::MAX).below(folder, DEPTH).is_break()
+        };
+        let deep = home.path().join("d/".repeat(DEPTH));
+        std::fs::create_dir_all(&deep).unwrap();
+        write(deep.join("file"), "counted").unwrap();
+        assert!(!is_above());
+        create_dir(deep.join("deeper")).unwrap();
+        assert!(is_above());
     }
 }

@@ -122,10 +122,21 @@ impl Printed {
     }
 
     /// All that was printed, from the file.
+    ///
+    /// # Errors
+    /// Also where the file holds less or more than what was printed: that is nobody's result.
     pub(super) fn read_back(mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.file.rewind()?;
-        self.file.read_to_end(&mut bytes)?;
+        let one_more = self.limit.saturating_add(1);
+        self.file.take(one_more).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != self.bytes {
+            let text = format!(
+                "it does not hold the {} bytes that were printed",
+                self.bytes
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         Ok(bytes)
     }
 }
@@ -255,6 +266,23 @@ mod tests {
             tail.push(bytes);
         }
         tail
+    }
+
+    #[test]
+    fn only_what_was_printed_is_read_back() {
+        let print = |also: &dyn Fn(&mut File)| {
+            let mut file = tempfile::tempfile().unwrap();
+            let mut printed = Printed::new(file.try_clone().unwrap(), 10, Arc::default());
+            printed.take(b"[1, 2]");
+            also(&mut file);
+            printed.read_back()
+        };
+        assert_eq!(print(&|_| {}).unwrap(), b"[1, 2]");
+        for length in [0, 5, 7, 1 << 40] {
+            let error = print(&|file| file.set_len(length).unwrap()).unwrap_err();
+            let text = "it does not hold the 6 bytes that were printed";
+            assert_eq!(error.to_string(), text, "{length}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl<'a> Hold<'a> {
         };
         if brief.namespace {
             // Half of a namespace is worse than none, and the supervisor can start another init without it.
-            namespace::furnish(brief.order.memory).map_err(Refusal::Missing)?;
+            hold.in_force.hidden = namespace::furnish(&brief.order).map_err(Refusal::Missing)?;
             hold.in_force.pid_namespace = true;
         }
         // As long as it may: later it can neither look up nor change.
@@ -65,7 +65,8 @@ impl<'a> Hold<'a> {
             Ok(Some(unreachable)) if self.wanted.required => {
                 return Err(ExecError::Spawn(unreachable.why).into());
             }
-            Ok(Some(missing)) | Err(missing) => Err(missing),
+            Ok(Some(missing)) | Err(ExecError::NotContained(missing)) => Err(missing),
+            Err(error) => return Err(error.into()),
         };
         self.or_without(chosen)
     }
@@ -75,7 +76,7 @@ impl<'a> Hold<'a> {
             return Ok(());
         }
         match ids {
-            Some(ids) => user::become_user(ids).map_err(Refusal::Missing)?,
+            Some(ids) => user::become_user(ids)?,
             None if geteuid().is_root() => user::give_up_powers(),
             None => {}
         }

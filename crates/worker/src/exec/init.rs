@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, getpriority_process, setpriority_process, wait};
+use rustix::process::{Pid, WaitOptions, getpriority_process, setpriority_process, setsid, wait};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,8 @@ pub(super) fn run() -> ExitCode {
 
 /// Returns only where nothing of the script is left, or it never was.
 fn begin(socket: &mut UnixStream) -> Result<(), Refusal> {
+    // With a session goes its terminal, which is the operator's: whoever has it can type there (`TIOCSTI`).
+    setsid().map_err(|error| ExecError::system("begin a session")(error.into()))?;
     let mut line = String::new();
     let heard = BufReader::new(&*socket).read_line(&mut line);
     let Ok(brief) = heard.and_then(|_| Ok(serde_json::from_str::<Brief>(&line)?)) else {
@@ -205,6 +207,9 @@ fn say(socket: &mut UnixStream, word: &Word) -> io::Result<()> {
 
 impl From<ExecError> for Refusal {
     fn from(error: ExecError) -> Self {
-        Refusal::Failed(error)
+        match error {
+            ExecError::NotContained(missing) => Refusal::Missing(missing),
+            error => Refusal::Failed(error),
+        }
     }
 }

@@ -14,7 +14,7 @@
 //! | `hold` | what it takes upon itself: `user`, `namespace`, `writes` and `limits`, one part each |
 //! | `exits` | how the supervisor hears of the script's exit |
 //! | `watch` | from its start to its end: time, memory, processes, output, the worker's wish |
-//! | `disk` | what it holds in its folder |
+//! | `disk` | what it holds in its folder, and in memory without having it in a process |
 //! | `drain` | its stdout and stderr, on their way into files |
 //! | `tree` | all processes below: list, signal, reap |
 //! | `proc` | what `/proc` says of them |

@@ -6,18 +6,18 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use rustix::process::{getegid, geteuid};
+use rustix::process::{chdir, getegid, geteuid};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use rustix::thread::{clear_ambient_capability_set, configure_capability_in_ambient_set};
 
-use super::ExecError;
 use super::containment::{Missing, Part};
+use super::{ExecError, Order};
 
 const NOTHING: Option<&Path> = None;
 const PROC: &str = "/proc";
@@ -95,12 +95,13 @@ fn keep_over_exec(capability: CapabilitySet) -> rustix::io::Result<()> {
     configure_capability_in_ambient_set(capability, true)
 }
 
-/// From within: the `/proc` that shows this namespace, shared memory that ends with it and holds at most so many
-/// bytes, and no power to change any of it later.
+/// From within: the `/proc` that shows this namespace, shared memory that ends with it and holds no more than the
+/// script may, nothing of what the order hides, and no power to change any of it later. Returns what is hidden.
 ///
 /// # Errors
-/// Where there can be no such `/proc`. With the host's, programs would take strangers for themselves.
-pub(super) fn furnish(shared_memory: u64) -> Result<(), Missing> {
+/// Where there can be no such `/proc`, or what is to be hidden stays in sight. With the host's, programs would take
+/// strangers for themselves.
+pub(super) fn furnish(order: &Order) -> Result<Vec<PathBuf>, Missing> {
     let missing =
         |what: &str, error: nix::Error| Part::PidNamespace.missing(format_args!("{what}: {error}"));
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC)
@@ -113,9 +114,17 @@ pub(super) fn furnish(shared_memory: u64) -> Result<(), Missing> {
     mount(Some("proc"), PROC, Some("proc"), flags, none)
         .map_err(|error| missing("no /proc of its own can be mounted", error))?;
     // Best effort: without it, the host's is there, and what is left in it stays.
-    let size = format!("size={shared_memory},mode=1777");
+    let size = format!("size={},mode=1777", order.memory);
     let size = Some(size.as_str());
     let _ = mount(Some("tmpfs"), SHARED_MEMORY, Some("tmpfs"), plain, size);
+    let hidden = to_hide(order);
+    for folder in &hidden {
+        let (empty, flags) = (Some("mode=555"), flags | MsFlags::MS_RDONLY);
+        mount(Some("tmpfs"), folder, Some("tmpfs"), flags, empty)
+            .map_err(|error| missing(&format!("{} cannot be hidden", folder.display()), error))?;
+    }
+    // From a folder that is covered now, the way on would be open.
+    let _ = chdir("/");
     let _ = clear_ambient_capability_set();
     let _ = capabilities(None).and_then(|sets| {
         let inheritable = CapabilitySet::empty();
@@ -127,5 +136,22 @@ pub(super) fn furnish(shared_memory: u64) -> Result<(), Missing> {
             },
         )
     });
-    Ok(())
+    Ok(hidden)
+}
+
+/// The folders that the order hides, but for those that are not there, and those that the run needs something of: they
+/// cannot be covered but as a whole.
+fn to_hide(order: &Order) -> Vec<PathBuf> {
+    let needed = [&order.program, &order.working_dir, &order.scratch];
+    let needed = needed.into_iter().chain(&order.needs);
+    let needed: Vec<_> = needed
+        .chain(&order.writable)
+        .flat_map(|path| [Some(path.clone()), path.canonicalize().ok()])
+        .flatten()
+        .collect();
+    let folders = order.hidden.iter();
+    let there = folders.filter_map(|folder| folder.canonicalize().ok());
+    there
+        .filter(|folder| !needed.iter().any(|path| path.starts_with(folder)))
+        .collect()
 }

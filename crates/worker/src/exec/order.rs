@@ -23,7 +23,7 @@ pub struct Order {
     pub environment: BTreeMap<String, String>,
     /// The file that the script reads as its stdin.
     pub stdin: PathBuf,
-    /// The file that takes what the script prints; emptied first.
+    /// The file that takes what the script prints. It is emptied first, and loses its name before the script starts.
     pub stdout: PathBuf,
     /// How many bytes the script may print; one more and it is ended.
     pub stdout_limit: u64,
@@ -36,17 +36,21 @@ pub struct Order {
     pub timeout_ms: u64,
     /// How long it then has until SIGKILL, in milliseconds.
     pub grace_ms: u64,
-    /// Resident bytes that the script and all its descendants may have together.
+    /// Resident bytes that the script and all its descendants may have together, and bytes of memory that they may hold
+    /// as files without a name.
     pub memory: u64,
     /// How many processes the script and its descendants may be at once, ended ones that nobody waited for included.
     pub processes: u32,
     /// The run's own folder: given to the script's user with all that is in it, and open to its writes.
     pub scratch: PathBuf,
-    /// How many bytes the script may hold in that folder, deleted files that it still has open included; no file that
-    /// it writes anywhere grows larger than this.
+    /// How many bytes the script may hold in that folder, deleted files that it still has open included, and 4 KiB for
+    /// each file at the least; no file that it writes anywhere grows larger than this.
     pub scratch_limit: u64,
     /// Where else it may write, as far as its user may: files, and folders with all that is in them.
     pub writable: Vec<PathBuf>,
+    /// Folders that it is not to see, where it has a PID namespace of its own and nothing of the above stands in there;
+    /// absolute paths.
+    pub hidden: Vec<PathBuf>,
     /// What is to hold it apart from its host.
     pub containment: Containment,
 }
@@ -116,14 +120,14 @@ pub enum Ending {
     },
     /// It ran longer than the order allows.
     TimedOut,
-    /// It and its descendants took more memory than the order allows.
+    /// It and its descendants took more memory than the order allows, or held more in files without a name.
     Memory,
     /// It and its descendants were more processes than the order allows.
     Processes {
         /// How many it allows.
         limit: u32,
     },
-    /// It held more in its folder than the order allows.
+    /// It held more in its folder than the order allows, or what cannot be counted.
     Scratch {
         /// How many bytes it allows.
         limit: u64,

@@ -4,7 +4,6 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::fs::OFlags;
@@ -32,10 +31,11 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens them before anything is started.
+    /// Opens them before anything is started. What takes the script's stdout has no name from then on: it stands in a
+    /// folder of the script's own, and what it prints comes through the pipe, where it is counted.
     pub(super) fn open(order: &Order) -> Result<Self, ExecError> {
         let (mut stdout, mut log) = (File::options(), File::options());
-        stdout.read(true).write(true).create(true).truncate(true);
+        stdout.read(true).write(true).truncate(true);
         log.append(true).create(true);
         // The log stands where others can put things, and a pipe would be waited for.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -45,10 +45,13 @@ impl Files {
                 .open(path)
                 .map_err(|source| ExecError::file("open", path, source))
         };
-        Ok(Self {
+        let files = Self {
             stdout: open(&stdout, &order.stdout)?,
             log: open(&log, &order.log)?,
-        })
+        };
+        std::fs::remove_file(&order.stdout)
+            .map_err(|source| ExecError::file("remove", &order.stdout, source))?;
+        Ok(files)
     }
 }
 
@@ -170,10 +173,10 @@ impl Start<'_> {
         match claim {
             Ok(claim) => self.claim = Some(claim),
             // A user that was set is not given up.
-            Err(missing) if matches!(user, ScriptUser::This(_)) => {
-                return Err(ExecError::NotContained(missing));
+            Err(ExecError::NotContained(missing)) if matches!(user, ScriptUser::OneOf { .. }) => {
+                self.without(missing)?;
             }
-            Err(missing) => self.without(missing)?,
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -221,8 +224,7 @@ fn spawn(namespace: bool) -> Result<(Child, UnixStream), Failure> {
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(its)))
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
     let spawned = match namespace {
         true => namespace::spawn(command),
         // The command must not outlive this: it holds the other end.

@@ -45,7 +45,7 @@ enum Event {
     PipesClosed,
     DeadlinePassed,
     LoadDue,
-    DiskFull,
+    HoldsTooMuch(Ending),
 }
 
 /// Looks after one run.
@@ -54,7 +54,6 @@ pub(super) struct Watch {
     exits: Exits,
     load_ticks: Interval,
     limits: Load,
-    scratch_limit: u64,
     grace: Duration,
     started: Instant,
     phase: Phase,
@@ -79,7 +78,6 @@ impl Watch {
                 resident: order.memory,
                 processes: order.processes,
             },
-            scratch_limit: order.scratch_limit,
             grace: Duration::from_millis(order.grace_ms),
             started,
             phase: Phase::Running,
@@ -106,7 +104,7 @@ impl Watch {
                 () = pipes_closed(), if closing => Event::PipesClosed,
                 () = sleep_until(self.deadline) => Event::DeadlinePassed,
                 _ = self.load_ticks.tick() => Event::LoadDue,
-                () = disk.full() => Event::DiskFull,
+                ending = disk.above() => Event::HoldsTooMuch(ending),
             };
             // An exit that has happened comes before whatever else has.
             let over = self.notice_exit().or_else(|| self.notice(event));
@@ -146,10 +144,7 @@ impl Watch {
             Event::DeadlinePassed if Instant::now() < self.deadline => None,
             Event::DeadlinePassed => self.end_of_phase(),
             Event::LoadDue => self.measure(),
-            Event::DiskFull => {
-                let limit = self.scratch_limit;
-                Some(self.cut(Ending::Scratch { limit }))
-            }
+            Event::HoldsTooMuch(ending) => Some(self.cut(ending)),
         }
     }
 

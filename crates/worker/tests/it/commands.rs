@@ -175,6 +175,24 @@ fn try_tells_why_a_job_would_have_failed() {
 }
 
 #[test]
+fn try_shows_the_log_that_it_made_whatever_has_its_name() {
+    let site = Site::new();
+    let secret = site.put("secret", "somebody's\n");
+    let main = "
+log = os.path.join(os.path.dirname(os.environ['TMPDIR']), 'log')
+os.remove(log)
+os.symlink(json.load(sys.stdin), log)
+print('said', file=sys.stderr)
+print(1)
+";
+    app(&site, "fit", "", main);
+    site.put("apps/fit/example.json", &json!(secret).to_string());
+    let (code, out, err) = told(&bcrl_worker(&site, &["try", "fit"]));
+    assert_eq!((code, &*out), (0, "1\n"), "{err}");
+    assert!(err.starts_with("said\nfit: "), "{err}");
+}
+
+#[test]
 fn a_try_that_is_interrupted_leaves_nothing() {
     let site = Site::new();
     app(

@@ -4,11 +4,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::geteuid;
 use serde_json::{Value, json};
-use test_support::Site;
+use test_support::{Site, until};
 
-use crate::containment::site;
+use crate::containment::{Held, site};
 use crate::support::{
-    PATIENCE, answer, app, bcrl_worker, leave, names, note, receipt, result, start, text,
+    NEVER, PATIENCE, answer, app, bcrl_worker, heartbeats, leave, names, note, receipt, result,
+    start, text,
 };
 
 /// What the receipt of a job says of it.
@@ -133,6 +134,73 @@ fn a_user_that_is_set_runs_the_scripts_or_nobody_does() {
     let uuid = pair.client.submit("who", "{}");
     let job = pair.client.until_ended(&uuid, PATIENCE);
     assert_eq!(job["failure"]["reason"], "exit_code", "{job}");
+}
+
+#[test]
+fn only_a_python_that_can_be_run_without_a_user_of_its_own_costs_that_user() {
+    // In these, Python answers the worker and fails where it is tried out.
+    let fails = |when: &str| {
+        let site = site();
+        let text = format!(
+            "#!/bin/sh\n[ \"$1\" = -I ] && {when} && exit 3\nprintf '%s\\n3.11.0\\n' \"$0\"\n"
+        );
+        let python = site.put("python", &text);
+        std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+        site.set("WORKER__PYTHON", python.to_str().unwrap())
+    };
+    let has_user = |told: &str| told.contains("ok       own user: ");
+    let usual = has_user(&check(&site()).1);
+    let (well, told) = check(&fails("true"));
+    assert!(!well && has_user(&told) == usual, "{told}");
+    assert!(
+        told.contains("PROBLEM  python: Python ends with 3 there: "),
+        "{told}"
+    );
+    if usual {
+        let (well, told) = check(&fails("[ $(id -u) != 0 ]"));
+        assert!(well && !has_user(&told), "{told}");
+        let line = "weaker   own user: not available: Python ends with 3 there: ";
+        assert!(told.contains(line), "{told}");
+    }
+}
+
+#[test]
+fn what_holds_scripts_is_told_where_it_has_changed_during_a_rest() {
+    let site = site()
+        .set("WORKER__SWEEP", "10m")
+        .set("WORKER__CRON", NEVER)
+        .set("WORKER__SCRATCH_DIR", "place/scratch");
+    let mut pair = start(&site, "sound");
+    if !Held::of(&pair, &site).0["user"].is_string() {
+        return;
+    }
+    let problem = || heartbeats(&site).remove(0)["problems"][0].clone();
+    for (mode, message, level) in [
+        (0o700, "from now on less holds scripts than before", "WARN"),
+        (0o755, "from now on more holds scripts than before", "INFO"),
+    ] {
+        until("a worker at rest", PATIENCE, || {
+            let idle = names(&site.path("place/scratch")).is_empty();
+            (idle && problem().is_null()).then_some(())
+        });
+        std::fs::remove_dir_all(site.path("place")).unwrap();
+        site.put("place", "no folder");
+        let uuid = pair.client.submit("sound", "{}");
+        until("a worker that rests", PATIENCE, || {
+            problem().is_string().then_some(())
+        });
+        let reach = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.path(""), reach).unwrap();
+        std::fs::remove_file(site.path("place")).unwrap();
+        assert_eq!(result(&pair.client, &uuid), 1);
+        let line = pair.worker.says(message);
+        assert_eq!(
+            (&line["level"], &line["part"]),
+            (&json!(level), &json!("own user"))
+        );
+        let held = receipt(&site, &uuid)["containment"].clone();
+        assert_eq!(held["user"].is_string(), mode == 0o755, "{held}");
+    }
 }
 
 #[test]

@@ -167,7 +167,7 @@ pub(crate) fn peak_memory(process: &Process) -> u64 {
 pub(crate) struct Pair {
     pub(crate) worker: Process,
     pub(crate) client: Client,
-    _api: Process,
+    pub(crate) api: Process,
 }
 
 /// Starts both, and waits until the API server knows an API of the worker.
@@ -180,7 +180,7 @@ pub(crate) fn start(site: &Site, api: &str) -> Pair {
     Pair {
         worker,
         client,
-        _api: server,
+        api: server,
     }
 }
 

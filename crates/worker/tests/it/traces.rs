@@ -100,8 +100,8 @@ fn leave_nothing(site: Site, kinds: &[&str]) {
     });
     let index = site.index();
     assert_eq!(index["jobs"].as_array().unwrap().len(), 4 * 17);
-    nothing_temporary(&site);
     assert!(pair.worker.stop(PATIENCE).success());
+    assert!(pair.api.stop(PATIENCE).success());
     nothing_temporary(&site);
     assert_eq!(names(&site.shared("workers")), [""; 0]);
 }

@@ -67,7 +67,9 @@ fn a_job_whose_log_has_no_place_fails_alone_and_says_what_is_to_be_done() {
 
 #[test]
 fn a_worker_without_a_place_for_runs_gives_its_job_back_uncounted_and_goes_on_once_there_is_one() {
+    // With a second slot, a claim may be under way while the first run finds no place.
     let site = Site::new()
+        .set("WORKER__CONCURRENCY", "1")
         .set("WORKER__SWEEP", "10m")
         .set("WORKER__CRON", NEVER)
         .set("WORKER__SCRATCH_DIR", "place/scratch");
