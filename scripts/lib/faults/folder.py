@@ -21,6 +21,7 @@ FOLDERS = (
     "cancel",
     "workers",
     "catalog",
+    "idempotency",
     "quarantine",
     "quarantine/late",
 )
