@@ -142,6 +142,7 @@ async fn call(
         Endpoint::Cancel => v1::jobs::cancel::cancel(context).await,
         Endpoint::Result => v1::jobs::result::result(context).await,
         Endpoint::Log => v1::jobs::log::log(context).await,
+        Endpoint::Rerun => v1::jobs::rerun::rerun(context).await,
         Endpoint::Events => v1::jobs::events::events(context).await,
         Endpoint::Apis => v1::apis::apis(context).await,
         Endpoint::Healthz => Ok(health::healthz()),

@@ -22,6 +22,8 @@ pub enum Endpoint {
     Log,
     /// `GET /api/v1/jobs/{uuid}/events`
     Events,
+    /// `POST /api/v1/jobs/{uuid}/rerun`
+    Rerun,
     /// `GET /api/v1/apis`
     Apis,
     /// `GET /healthz`
@@ -45,7 +47,7 @@ struct BuiltIn {
     en: &'static str,
 }
 
-const TABLE: [BuiltIn; 12] = [
+const TABLE: [BuiltIn; 13] = [
     BuiltIn {
         endpoint: Endpoint::Submit,
         method: "POST",
@@ -109,6 +111,14 @@ const TABLE: [BuiltIn; 12] = [
         key: "job-events",
         ja: "ジョブ変化通知API",
         en: "Follow a job",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Rerun,
+        method: "POST",
+        pattern: "/api/v1/jobs/{uuid}/rerun",
+        key: "job-rerun",
+        ja: "ジョブ再登録API",
+        en: "Submit a job again",
     },
     BuiltIn {
         endpoint: Endpoint::Apis,

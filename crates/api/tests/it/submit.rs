@@ -339,3 +339,76 @@ fn what_is_no_key_is_refused_and_makes_no_job() {
     assert_problem(&twice, 400, "idempotency-key-invalid");
     assert_eq!(lab.requests().len(), 1);
 }
+
+#[test]
+fn a_submission_that_is_only_checked_makes_no_job() {
+    let lab = Lab::with(&[crate::support::add()]);
+    let check =
+        |query: &str, body: &str| lab.client.post(&format!("/api/v1/jobs/add?{query}"), body);
+    let sound = check("validate_only=true", "{\"num1\":1,\"num2\":2}");
+    assert_eq!(
+        (sound.status, sound.json()),
+        (200, json!({ "valid": true }))
+    );
+    let wrong = check("validate_only=true", "{\"num1\":1}");
+    assert_problem(&wrong, 422, "validation-failed");
+    let own = lab.client.post("/api/v1/add/1/2?validate_only=true", "");
+    assert_eq!(own.status, 200, "{}", own.text());
+    for query in [
+        "validate_only=yes",
+        "validate-only=true",
+        "x",
+        "validate_only=true&x=1",
+    ] {
+        assert_problem(&check(query, "{}"), 400, "bad-request");
+    }
+    assert_eq!(lab.requests().len(), 0);
+    assert_eq!(
+        check("validate_only=false", "{\"num1\":1,\"num2\":2}").status,
+        202
+    );
+}
+
+#[test]
+fn a_job_is_submitted_again_as_it_was() {
+    let ran = crate::support::Ran::printing("1");
+    let lab = &ran.lab;
+    let url = format!("/api/v1/jobs/{}/rerun", ran.uuid);
+    let again = lab.client.send("POST", &url, &[], None);
+    assert_eq!(again.status, 202, "{}", again.text());
+    let job = again.json();
+    assert_ne!(job["uuid"], ran.uuid);
+    assert_eq!(job["api"], "app");
+    assert_eq!(lab.params(&job["uuid"]), lab.params(&json!(ran.uuid)));
+    lab.client.until_status(
+        job["uuid"].as_str().unwrap(),
+        "done",
+        crate::support::PATIENCE,
+    );
+    let unknown = format!("/api/v1/jobs/{}/rerun", crate::support::NOBODYS_ID);
+    assert_problem(
+        &lab.client.send("POST", &unknown, &[], None),
+        404,
+        "not-found",
+    );
+    let expired = format!("/api/v1/jobs/{}/rerun", crate::support::OLD_ID);
+    assert_problem(
+        &lab.client.send("POST", &expired, &[], None),
+        410,
+        "job-expired",
+    );
+    assert_problem(&lab.client.get(&url), 405, "method-not-allowed");
+}
+
+#[test]
+fn a_submission_that_is_sent_again_after_its_end_is_answered_the_same() {
+    let site = Site::new();
+    site.app("open", "print(1)");
+    let lab = Lab::with_worker(site);
+    let first = with_key(&lab.client, "a", "1").json();
+    let uuid = first["uuid"].as_str().unwrap();
+    lab.client
+        .until_status(uuid, "done", crate::support::PATIENCE);
+    let again = with_key(&lab.client, "a", "1");
+    assert_eq!((again.status, &again.json()["uuid"]), (202, &first["uuid"]));
+}

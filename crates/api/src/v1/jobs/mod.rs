@@ -5,6 +5,7 @@ pub mod events;
 pub mod job;
 pub mod list;
 pub mod log;
+pub mod rerun;
 pub mod result;
 pub mod submit;
 

@@ -9,6 +9,7 @@ use job_core::catalog::Api;
 use job_core::entry::Entry;
 use job_core::files::Request;
 use job_core::ids::ApiName;
+use serde::Serialize;
 use shared_folder::idempotency::Key;
 use shared_folder::submit::Accepted;
 use shared_folder::{JobView, job_id};
@@ -65,9 +66,39 @@ async fn submit(
     api: Arc<Api>,
     parameters: Vec<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
+    let limit = context.state.config.options.request_limit;
+    let body = body::read(context, payload, limit).await?;
+    let submission = Submission {
+        api,
+        body,
+        parameters,
+    };
+    accept(context, submission).await
+}
+
+/// What is to become a job.
+pub(super) struct Submission {
+    /// Its API.
+    pub(super) api: Arc<Api>,
+    /// The body.
+    pub(super) body: Vec<u8>,
+    /// The parameters of the URL, which join it.
+    pub(super) parameters: Vec<(String, String)>,
+}
+
+/// Makes a job of it, or only checks it where that is asked for.
+pub(super) async fn accept(
+    context: &Context,
+    submission: Submission,
+) -> Result<HttpResponse, Problem> {
+    let Submission {
+        api,
+        body,
+        parameters,
+    } = submission;
     let (state, site) = (context.state.clone(), context.site.clone());
     let limit = state.config.options.request_limit;
-    let body = body::read(context, payload, limit).await?;
+    let validate_only = validate_only(context.request.query_string())?;
     let key = idempotency::key(context)?;
     let trace = context.header(TRACEPARENT);
     let traceparent = trace.filter(|text| is_traceparent(text)).map(str::to_owned);
@@ -75,9 +106,12 @@ async fn submit(
     let uuid = job_id(now);
     let name = api.name.clone();
     // A large body takes its time to be parsed as well as to be written.
-    let accepted = web::block(move || -> Result<(Accepted, JobView), Problem> {
+    let accepted = web::block(move || -> Result<Option<(Accepted, JobView)>, Problem> {
         let validator = site.validator(&api.name);
         let params = params::read(&body, &parameters, &api, validator.as_deref(), limit)?;
+        if validate_only {
+            return Ok(None);
+        }
         let request = Request {
             uuid,
             api: api.name.clone(),
@@ -94,9 +128,11 @@ async fn submit(
         // The job is accepted whatever the look at it says.
         let seen = state.folder.job(accepted.uuid(), now).ok().flatten();
         let unseen = || JobView::pending(Entry::pending(accepted.uuid(), name, date));
-        Ok((accepted, seen.unwrap_or_else(unseen)))
+        Ok(Some((accepted, seen.unwrap_or_else(unseen))))
     });
-    let (accepted, view) = accepted.await??;
+    let Some((accepted, view)) = accepted.await?? else {
+        return Ok(HttpResponse::Ok().json(Valid { valid: true }));
+    };
     let mut job = Job::new(context, &view);
     let uuid = accepted.uuid();
     match accepted {
@@ -111,7 +147,7 @@ async fn submit(
     if let Some(patience) = wait {
         job = once_ended(context, job, patience).await;
     }
-    let mut answer = if job.status.is_final() {
+    let mut answer = if wait.is_some() && job.status.is_final() {
         HttpResponse::Ok()
     } else {
         HttpResponse::Accepted()
@@ -124,6 +160,28 @@ async fn submit(
     answer.insert_header((header::LOCATION, this.clone()));
     answer.insert_header((header::LINK, format!("<{this}>; rel=\"monitor\"")));
     Ok(job.answer(answer))
+}
+
+/// The answer to a submission that was only to be checked, and has nothing wrong with it.
+#[derive(Serialize)]
+struct Valid {
+    valid: bool,
+}
+
+/// Whether a submission is only to be checked. Other parameters are refused: a misspelt one would make a job.
+fn validate_only(query: &str) -> Result<bool, Problem> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
+    let pairs = pairs.map(web::Query::into_inner);
+    match pairs.as_deref() {
+        Ok([]) => Ok(false),
+        Ok([(name, value)]) if name == "validate_only" => match value.as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Kind::BadRequest.problem("validate_only: true or false is due")),
+        },
+        _ => Err(Kind::BadRequest
+            .problem("the query: validate_only=true is all that a submission may have in it")),
+    }
 }
 
 /// The job as it is at its end, or when the client has waited enough. It is accepted whatever comes of the waiting, so
