@@ -1,27 +1,48 @@
 //! The whole way over HTTP, on a `bcrl up` of its own with the shipped apps: submits a second, and the time from
-//! submit to done.
+//! submit to done; and how late a thousand clients that wait are answered (`waiting` alone gives only that).
 
 #![expect(
     clippy::unwrap_used,
     reason = "a measurement ends at the first thing that is not as it should be"
 )]
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this process ends jobs as a worker would, and asks the clock as boot does"
+)]
 
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use job_core::date::Date;
+use job_core::ids::WorkerId;
+use shared_folder::finish::{Ended, Measured};
+use shared_folder::{Options, SharedFolder};
 use test_support::{Client, Site};
 
 /// Jobs for one figure of throughput.
 const SUBMITS: usize = 1000;
 /// Jobs for the figures of one job at a time.
 const JOBS: usize = 100;
+/// Clients that wait at once, each for a job of its own.
+const WAITING: usize = 1000;
+/// The pause between the ends of two of their jobs: far more jobs a second than scripts could end.
+const BETWEEN_ENDS: Duration = Duration::from_millis(10);
 
 fn main() {
+    if std::env::args().any(|argument| argument == "waiting") {
+        return waiting();
+    }
     one_at_a_time();
     for connections in [1, 16] {
         submits(connections);
     }
+    waiting();
 }
 
 /// From the submit to a start and to an end, on an idle site.
@@ -104,6 +125,100 @@ fn submits(connections: usize) {
         &format!("one submit, ms, over {connections} connections"),
         millis,
     );
+}
+
+/// A thousand clients that wait for a thousand jobs, which end one after another: how late each is answered, and what
+/// the server's memory comes to.
+fn waiting() {
+    let site = Site::new().with_shipped_apps();
+    drop(site.worker());
+    let api = site.api();
+    api.client().until_api("add", Duration::from_secs(10));
+    let folder = SharedFolder::open(&site.shared(""), Options::default()).unwrap();
+    let client = api.client();
+    let uuids: Vec<String> = (0..WAITING)
+        .map(|_| client.submit("add", "{\"num1\":12,\"num2\":23}"))
+        .collect();
+    let printed = site.put("printed", "35");
+    let address = api.url().replace("http://", "");
+    let ends = Mutex::new(HashMap::new());
+    let late: Vec<f64> = std::thread::scope(|scope| {
+        let wait = |uuid: &String| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            let request = format!(
+                "GET /api/v1/jobs/{uuid} HTTP/1.1\r\nHost: {address}\r\nPrefer: wait=60\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let (uuid, ends) = (uuid.clone(), &ends);
+            scope.spawn(move || answers_late(stream, &uuid, ends))
+        };
+        let waiting: Vec<_> = uuids.iter().map(wait).collect();
+        // All of them are heard before the first job ends.
+        std::thread::sleep(Duration::from_secs(2));
+        end_all(&folder, &printed, &ends);
+        waiting
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    tell(
+        &format!(
+            "from a job's end to its client's answer, ms, {WAITING} clients of {WAITING} jobs"
+        ),
+        late,
+    );
+    let status = std::fs::read_to_string(format!("/proc/{}/status", api.pid().as_raw_nonzero()));
+    let status = status.unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:"));
+    println!(
+        "most memory of the API server: {}",
+        &peak.unwrap()[6..].trim()
+    );
+}
+
+/// The delays of one client's answers: it asks on while its job goes on.
+fn answers_late(
+    mut stream: TcpStream,
+    uuid: &str,
+    ends: &Mutex<HashMap<String, Instant>>,
+) -> Option<f64> {
+    let address = stream.peer_addr().unwrap();
+    loop {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let heard = Instant::now();
+        if answer.contains("\"status\":\"done\"") {
+            // Whoever ends the job may be told of it later than its client.
+            let ended = loop {
+                if let Some(ended) = ends.lock().unwrap().get(uuid) {
+                    break *ended;
+                }
+                std::thread::yield_now();
+            };
+            return Some(heard.saturating_duration_since(ended).as_secs_f64() * 1e3);
+        }
+        // It began to run: on to the next change.
+        stream = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "GET /api/v1/jobs/{uuid} HTTP/1.1\r\nHost: {address}\r\nPrefer: wait=60\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+}
+
+/// Claims and ends all jobs, as a worker would.
+fn end_all(folder: &SharedFolder, printed: &Path, ends: &Mutex<HashMap<String, Instant>>) {
+    let worker = WorkerId::new("bench", Default::default()).unwrap();
+    let offer = [("add".parse().unwrap(), None)].into();
+    let now = || Date::new(chrono::Utc::now().fixed_offset());
+    while let Some(job) = folder.claim(&worker, 1, &offer, now()).unwrap() {
+        let measured = Measured::default();
+        let ended = folder.finish_done(&job, printed, &measured, now());
+        assert_eq!(ended.unwrap(), Ended::Published);
+        let uuid = job.uuid.to_string();
+        ends.lock().unwrap().insert(uuid, Instant::now());
+        std::thread::sleep(BETWEEN_ENDS);
+    }
 }
 
 fn tell(what: &str, mut figures: Vec<f64>) {
