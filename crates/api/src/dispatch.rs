@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::problem::{Kind, Problem};
 use crate::service::State;
 use crate::site::Site;
-use crate::{body, health, problem_page, v1};
+use crate::{accept, body, health, problem_page, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -101,10 +101,14 @@ async fn answer(
             context.parameters = parameters;
             match &route.target {
                 Target::Submit(api) => {
+                    take_or_leave(&context, Endpoint::Submit)?;
                     v1::jobs::submit::own_route(context, payload, api.clone()).await
                 }
                 Target::BuiltIn => match Endpoint::of(route) {
-                    Some(endpoint) => call(endpoint, context, payload).await,
+                    Some(endpoint) => {
+                        take_or_leave(&context, endpoint)?;
+                        call(endpoint, context, payload).await
+                    }
                     None => Err(Kind::NotFound.problem("there is nothing at this URL")),
                 },
             }
@@ -127,6 +131,16 @@ async fn answer(
                 .with_header(allow.0, &allow.1))
         }
         Lookup::Nothing => Err(Kind::NotFound.problem("there is nothing at this URL")),
+    }
+}
+
+/// Refuses a client that does not take what the endpoint has to give, before anything is done.
+fn take_or_leave(context: &Context, endpoint: Endpoint) -> Result<(), Problem> {
+    match endpoint.media_type() {
+        Some(media_type) if !accept::takes(context.request.headers(), media_type) => {
+            Err(Kind::NotAcceptable.problem(format!("this URL answers with {media_type}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -161,6 +161,16 @@ impl Endpoint {
         Some(built_in.endpoint)
     }
 
+    /// The media type of its answers; nothing where a client takes what it gets.
+    pub fn media_type(self) -> Option<&'static str> {
+        match self {
+            Endpoint::Log => Some("text/plain"),
+            Endpoint::Events => Some("text/event-stream"),
+            Endpoint::Healthz | Endpoint::Readyz | Endpoint::ProblemPage => None,
+            _ => Some("application/json"),
+        }
+    }
+
     /// The table of all built-in routes.
     pub fn table() -> RouteTable {
         let mut table = RouteTable::default();

@@ -192,3 +192,23 @@ fn look_once(state: &State) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_the_cap_nobody_more_may_wait_until_somebody_leaves() {
+        let feed = Feed::new(Shutdown::new());
+        let uuid: JobId = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
+        let mut waiting: Vec<_> = (0..MOST_WAITING)
+            .map(|_| feed.follow(uuid).unwrap())
+            .collect();
+        assert!(feed.follow(uuid).is_none());
+        assert_eq!((feed.waiting(), feed.followed().len()), (MOST_WAITING, 1));
+        waiting.pop();
+        assert!(feed.follow(uuid).is_some());
+        waiting.clear();
+        assert_eq!((feed.waiting(), feed.followed().len()), (0, 0));
+    }
+}

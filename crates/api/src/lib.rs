@@ -7,11 +7,12 @@
 //! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
-//! Underneath: [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] (what it
+//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] (what it
 //! gets), [`feed`] (how it hears of changes).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
+pub mod accept;
 pub mod body;
 pub mod config;
 pub mod dispatch;

@@ -37,6 +37,8 @@ pub enum Kind {
     IdempotencyKeyReused,
     /// The thing is not as whoever asks for it says.
     PreconditionFailed,
+    /// The client does not take what there is.
+    NotAcceptable,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is in a form that is not taken.
@@ -73,7 +75,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::BadRequest,
@@ -82,6 +84,7 @@ impl Kind {
         Kind::IdempotencyKeyInvalid,
         Kind::IdempotencyKeyReused,
         Kind::PreconditionFailed,
+        Kind::NotAcceptable,
         Kind::PayloadTooLarge,
         Kind::UnsupportedMediaType,
         Kind::RangeNotSatisfiable,
@@ -150,6 +153,12 @@ impl Kind {
                 title: "It is not as the request says",
                 status: StatusCode::PRECONDITION_FAILED,
                 advice: "Leave out If-Match and If-Unmodified-Since, or send what the server said last.",
+            },
+            Kind::NotAcceptable => Facts {
+                name: "not-acceptable",
+                title: "Nothing that the client takes",
+                status: StatusCode::NOT_ACCEPTABLE,
+                advice: "Leave the header Accept out, or name the media type of the detail in it.",
             },
             Kind::PayloadTooLarge => Facts {
                 name: "payload-too-large",

@@ -145,3 +145,31 @@ fn the_apis_are_listed_with_their_urls() {
         assert!(apis["apis"][0].get(secret).is_none());
     }
 }
+
+#[test]
+fn a_client_that_does_not_take_what_there_is_is_told_so_and_nothing_is_done() {
+    let lab = Lab::with(&[open("open")]);
+    let ask = |method: &str, path: &str, accept: &str, body: Option<&str>| {
+        let headers = [("accept", accept), ("content-type", "application/json")];
+        lab.client.send(method, path, &headers, body)
+    };
+    let submitted = ask("POST", "/api/v1/jobs/open", "text/csv", Some("1"));
+    assert_problem(&submitted, 406, "not-acceptable");
+    assert_eq!(lab.requests().len(), 0);
+    let uuid = lab.client.submit("open", "1");
+    let this = format!("/api/v1/jobs/{uuid}");
+    for (path, accept) in [
+        (this.clone(), "text/html"),
+        ("/api/v1/jobs".to_owned(), "application/json;q=0"),
+        ("/api/v1/apis".to_owned(), "image/*"),
+        (format!("{this}/result"), "text/html"),
+        (format!("{this}/log"), "application/json"),
+        (format!("{this}/events"), "application/json"),
+    ] {
+        assert_problem(&ask("GET", &path, accept, None), 406, "not-acceptable");
+    }
+    for accept in ["garbage", "*/*", "text/html, */*;q=0.1", ""] {
+        assert_eq!(ask("GET", &this, accept, None).status, 200, "{accept}");
+    }
+    assert_eq!(ask("GET", "/healthz", "text/html", None).status, 200);
+}
