@@ -10,7 +10,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, web};
 use futures_util::StreamExt;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
 /// Longest pause between two pieces of a body.

@@ -1,7 +1,5 @@
 //! One table finds who answers. Every answer gets its request id, and nothing is guessed from its content.
 
-use std::sync::Arc;
-
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,44 +7,13 @@ use job_core::route::{Lookup, Target};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
+use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
 use crate::problem::{Kind, Problem};
-use crate::service::State;
-use crate::site::Site;
 use crate::{accept, body, health, problem_page, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// A request on its way to its endpoint.
-#[derive(Debug)]
-pub struct Context {
-    /// What all requests share.
-    pub state: web::Data<State>,
-    /// The APIs and routes as they were when it came.
-    pub site: Arc<Site>,
-    /// The request.
-    pub request: HttpRequest,
-    /// The values of the route's parameters, decoded.
-    pub parameters: Vec<(String, String)>,
-    /// The request's own id.
-    pub id: Uuid,
-}
-
-impl Context {
-    /// The value of a parameter that the route has.
-    pub fn parameter(&self, name: &str) -> &str {
-        self.parameters
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or("", |(_, value)| value)
-    }
-
-    /// A header's value as text; nothing where it is missing or no text.
-    pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.request.headers().get(name)?.to_str().ok()
-    }
-}
 
 /// Answers a request.
 pub async fn dispatch(

@@ -5,15 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use boot::Shutdown;
+use boot::{Clock, Shutdown};
 use job_core::ids::JobId;
-use shared_folder::JobView;
 use shared_folder::mark::Mark;
 use shared_folder::watch::WatchMode;
+use shared_folder::{JobView, SharedFolder};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
-
-use crate::service::State;
 
 /// So many may wait at once.
 const MOST_WAITING: usize = 5_000;
@@ -23,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The jobs that somebody waits for.
 #[derive(Debug)]
 pub struct Feed {
+    folder: Arc<SharedFolder>,
+    clock: Clock,
     jobs: Mutex<HashMap<JobId, Followed>>,
     seats: Arc<Semaphore>,
     /// Told when there may be something to see.
@@ -47,9 +47,11 @@ pub struct Follower {
 }
 
 impl Feed {
-    /// A feed that nobody waits at yet. `ending` ends all waiting.
-    pub fn new(ending: Shutdown) -> Self {
+    /// A feed of this folder's jobs that nobody waits at yet. `ending` ends all waiting.
+    pub fn new(folder: Arc<SharedFolder>, clock: Clock, ending: Shutdown) -> Self {
         Feed {
+            folder,
+            clock,
             jobs: Mutex::default(),
             seats: Arc::new(Semaphore::new(MOST_WAITING)),
             look: Arc::default(),
@@ -104,6 +106,28 @@ impl Feed {
             followed.seen.send_replace(view.map(Arc::new));
         }
     }
+
+    fn look_once(&self) {
+        let (uuids, before): (Vec<_>, Vec<_>) = self.followed().into_iter().unzip();
+        if uuids.is_empty() {
+            return;
+        }
+        // What cannot be read now is looked at again in a moment.
+        let Ok(marks) = self.folder.marks(&uuids) else {
+            return;
+        };
+        for ((uuid, before), mark) in uuids.into_iter().zip(before).zip(marks) {
+            if before.as_ref() == Some(&mark) {
+                continue;
+            }
+            match self.folder.job(uuid, self.clock.now()) {
+                Ok(view) => self.tell(uuid, mark, view),
+                Err(error) => {
+                    tracing::warn!(job.id = %uuid, error = %error, "a job that somebody waits for cannot be looked at")
+                }
+            }
+        }
+    }
 }
 
 impl Follower {
@@ -140,12 +164,12 @@ impl Follower {
 }
 
 /// Looks whenever the folder may have changed, and tells those who wait, until the end.
-pub(crate) async fn tell_again_and_again(state: Arc<State>, end: Shutdown) {
-    let look = state.feed.look.clone();
+pub(crate) async fn tell_again_and_again(feed: Arc<Feed>, end: Shutdown) {
+    let look = feed.look.clone();
     let hint = move |_| look.notify_one();
     // Watching begins with the start, so that nobody who waits has to.
-    let shared = state.folder.clone();
-    let watch = tokio::task::spawn_blocking(move || shared.watch(WatchMode::Events, hint)).await;
+    let folder = feed.folder.clone();
+    let watch = tokio::task::spawn_blocking(move || folder.watch(WatchMode::Events, hint)).await;
     let _watch = match watch {
         Ok(Ok(watch)) => Some(watch),
         Ok(Err(error)) => {
@@ -158,48 +182,31 @@ pub(crate) async fn tell_again_and_again(state: Arc<State>, end: Shutdown) {
         }
     };
     while !end.is_cancelled() {
-        let somebody_waits = state.feed.waiting() > 0;
+        let somebody_waits = feed.waiting() > 0;
         tokio::select! {
-            () = state.feed.look.notified() => {}
+            () = feed.look.notified() => {}
             () = tokio::time::sleep(LOOK), if somebody_waits => {}
             () = end.cancelled() => return,
         }
-        let shared = state.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || look_once(&shared)).await {
+        let shared = feed.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || shared.look_once()).await {
             tracing::error!(error = %error, "looking for changes panicked");
-        }
-    }
-}
-
-fn look_once(state: &State) {
-    let (uuids, before): (Vec<_>, Vec<_>) = state.feed.followed().into_iter().unzip();
-    if uuids.is_empty() {
-        return;
-    }
-    // What cannot be read now is looked at again in a moment.
-    let Ok(marks) = state.folder.marks(&uuids) else {
-        return;
-    };
-    for ((uuid, before), mark) in uuids.into_iter().zip(before).zip(marks) {
-        if before.as_ref() == Some(&mark) {
-            continue;
-        }
-        match state.folder.job(uuid, state.clock.now()) {
-            Ok(view) => state.feed.tell(uuid, mark, view),
-            Err(error) => {
-                tracing::warn!(job.id = %uuid, error = %error, "a job that somebody waits for cannot be looked at")
-            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared_folder::Options;
+
     use super::*;
 
     #[test]
     fn past_the_cap_nobody_more_may_wait_until_somebody_leaves() {
-        let feed = Feed::new(Shutdown::new());
+        let home = tempfile::tempdir().unwrap();
+        let folder = SharedFolder::open(home.path(), Options::default()).unwrap();
+        let clock = Clock::new(chrono_tz::UTC);
+        let feed = Feed::new(Arc::new(folder), clock, Shutdown::new());
         let uuid: JobId = "f47ac10b-58cc-4372-a567-0e02b2c3d479".parse().unwrap();
         let mut waiting: Vec<_> = (0..MOST_WAITING)
             .map(|_| feed.follow(uuid).unwrap())

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::Problem;
 
 /// Always well: a process that answers is alive.

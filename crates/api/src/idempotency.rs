@@ -2,7 +2,7 @@
 
 use actix_web::http::header::HeaderName;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
 /// The header (IETF draft `draft-ietf-httpapi-idempotency-key-header`).

@@ -11,7 +11,7 @@ use job_core::status::{Failure, State, Status};
 use serde::Serialize;
 use shared_folder::JobView;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 
 /// A job. What is absent is unknown, or does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]

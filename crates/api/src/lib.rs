@@ -2,7 +2,8 @@
 //!
 //! The way of a request:
 //! - [`service`]: the process, its listener and its end.
-//! - [`dispatch`]: one table finds who answers; every answer gets its request id.
+//! - [`dispatch`]: one table finds who answers ([`context`] is what that one is given); every answer gets its request
+//!   id.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
 //! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
@@ -15,6 +16,7 @@
 pub mod accept;
 pub mod body;
 pub mod config;
+pub mod context;
 pub mod dispatch;
 pub mod endpoint;
 pub mod feed;

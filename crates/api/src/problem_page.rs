@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::{Facts, Kind, Problem};
 
 /// Explains a problem.

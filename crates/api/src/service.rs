@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
-use boot::{Clock, Parts, Shutdown};
+use boot::{Parts, Shutdown};
 use shared_folder::SharedFolder;
 use shared_folder::submit::Submitter;
 use shared_folder::sweep::{Duty, Sweeper};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
+use crate::context::State;
 use crate::dispatch::dispatch;
 use crate::feed::{self, Feed};
 use crate::site::{self, Site};
@@ -22,26 +23,6 @@ use crate::site::{self, Site};
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// Between two looks at the catalogs.
 const CATALOG_LOOK: Duration = Duration::from_millis(250);
-
-/// What all requests share.
-#[derive(Debug)]
-pub struct State {
-    /// The settings.
-    pub config: Config,
-    /// The clock.
-    pub clock: Clock,
-    /// The shared folder.
-    pub folder: Arc<SharedFolder>,
-    /// Who appends to the index.
-    pub submitter: Submitter,
-    /// The APIs and routes as they are now.
-    pub site: watch::Receiver<Arc<Site>>,
-    /// What this process knows of the workers; apart from the sweeps, which may wait for the lock.
-    pub workers: Mutex<Sweeper>,
-    /// Who waits for a job's changes.
-    pub feed: Feed,
-    started: Instant,
-}
 
 /// An API that listens already.
 #[derive(Debug)]
@@ -83,7 +64,7 @@ impl Server {
         let state = State {
             submitter: Submitter::start(folder.clone()),
             workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
-            feed: Feed::new(ending.clone()),
+            feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
             started: Instant::now(),
             config,
             clock,
@@ -133,7 +114,7 @@ impl Server {
             helpers.clone(),
         ));
         tokio::spawn(sweep_again_and_again(self.state.clone(), helpers.clone()));
-        tokio::spawn(feed::tell_again_and_again(self.state.clone(), helpers));
+        tokio::spawn(feed::tell_again_and_again(self.state.feed.clone(), helpers));
         tracing::info!(address = %address, folder = %self.state.folder.root().display(), "the API listens");
         let stopping = shutdown.clone();
         tokio::spawn(async move {
@@ -151,13 +132,6 @@ impl Server {
         );
         tracing::info!("the API has ended");
         Ok(())
-    }
-}
-
-impl State {
-    /// This process's time, which only goes forward.
-    pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
     }
 }
 

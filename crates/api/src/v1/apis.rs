@@ -5,7 +5,7 @@ use job_core::catalog::{Api, ApiRoute, Label};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::Problem;
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use shared_folder::finish::Cancel;
 
 use super::{find, id, unknown};
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::job_json::Job;
 use crate::problem::{Kind, Problem};
 

@@ -18,7 +18,7 @@ use shared_folder::SharedFolder;
 use tokio::time::timeout;
 
 use super::find;
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::feed::Follower;
 use crate::job_json::Job;
 use crate::problem::{Kind, Problem};

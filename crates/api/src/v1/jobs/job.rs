@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 
 use super::find;
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::job_json::Job;
 use crate::prefer::{self, PREFERENCE_APPLIED};
 use crate::problem::{Kind, Problem};

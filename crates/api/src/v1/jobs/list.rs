@@ -7,7 +7,7 @@ use job_core::ids::{ApiName, JobId};
 use job_core::status::Status;
 use serde::Serialize;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::job_json::Job;
 use crate::problem::{Kind, Problem, cut};
 

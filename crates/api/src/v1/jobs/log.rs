@@ -5,7 +5,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
 use super::{find, send};
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
 /// Streams the log; empty where nothing was written.

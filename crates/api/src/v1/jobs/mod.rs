@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 use job_core::ids::JobId;
 use shared_folder::JobView;
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
 /// The job that the URL names.

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 
 use super::submit::{Submission, accept};
 use super::{find, unknown};
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
 /// Submits what a job was submitted with; the API's schema is that of today.

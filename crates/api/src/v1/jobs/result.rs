@@ -7,7 +7,7 @@ use job_core::status::State;
 use shared_folder::view::PublishedResponse;
 
 use super::{find, send};
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::job_json::Job;
 use crate::problem::{Kind, Problem};
 

@@ -14,7 +14,7 @@ use shared_folder::idempotency::Key;
 use shared_folder::submit::Accepted;
 use shared_folder::{JobView, job_id};
 
-use crate::dispatch::Context;
+use crate::context::Context;
 use crate::job_json::Job;
 use crate::prefer::{self, PREFERENCE_APPLIED};
 use crate::problem::{Kind, Problem};
