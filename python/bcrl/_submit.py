@@ -44,8 +44,8 @@ def pause_before_next_try(error: ClientError, usual: float) -> float | None:
     """Seconds to wait before a submission is sent again; None where it must not be, or not so soon.
 
     The one place that decides it. Sent again is what did not come about (no connection, or the
-    server says that it did nothing for now: 429, 503), and what may have been taken although no
-    answer came: by the Idempotency-Key the server knows it for the same.
+    server is busy: 429, 503), and what may have been taken although no answer came: by the
+    Idempotency-Key the server knows it for the same.
     """
     if isinstance(error, Unreachable) or is_undecided(error):
         return usual

@@ -613,7 +613,7 @@ class Answers(WireTest):
             "ftp://example",
             "http://example/?a=b",
             "http://example/#part",
-            "/tmp/socket",
+            "/socket",
             "http://",
             "http://example:port",
             "http://example:99999",

@@ -3,20 +3,20 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use test_support::{Answer, Site};
 
 use crate::support::{Lab, PATIENCE, Ran, assert_problem, open};
 
-/// A script that shows progress, writes to its log, and then waits until the file `go` comes.
+/// A script that shows progress, writes to its log, and then waits until somebody opens the pipe `go` to write.
 fn waits_for(go: &std::path::Path) -> String {
     format!(
-        r#"import json, os, sys, time
+        r#"import json, os, sys
 with open(os.environ["BCRL_PROGRESS"], "a") as progress:
     progress.write(json.dumps({{"percent": 40, "message": "waiting"}}) + "\n")
 print("first line", file=sys.stderr, flush=True)
-while not os.path.exists({:?}):
-    time.sleep(0.01)
+open({:?}).close()
 print("last\rline", file=sys.stderr)
 sys.stderr.write("half")
 print(1)
@@ -30,7 +30,7 @@ fn talkative() -> Site {
     Site::new().set("LOG__LEVEL", "info,api=debug")
 }
 
-/// A job that runs until `go` comes.
+/// A job that runs until it is told to go on.
 struct Running {
     lab: Lab,
     uuid: String,
@@ -39,7 +39,10 @@ struct Running {
 impl Running {
     fn start() -> Self {
         let site = talkative();
-        site.app("app", &waits_for(&site.path("go")));
+        let go = site.path("go");
+        // A script may be another user.
+        mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+        site.app("app", &waits_for(&go));
         let lab = Lab::with_worker(site);
         let uuid = lab.client.submit("app", "{}");
         test_support::until("progress", PATIENCE, || {
@@ -52,8 +55,14 @@ impl Running {
         format!("/api/v1/jobs/{}", self.uuid)
     }
 
+    /// Returns once the script goes on.
     fn go(&self) {
-        self.lab.site.put("go", "");
+        drop(
+            std::fs::File::options()
+                .write(true)
+                .open(self.lab.site.path("go"))
+                .unwrap(),
+        );
     }
 
     fn etag(&self) -> String {

@@ -30,8 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[command(after_help = "\
 A value is taken as JSON if it is JSON, else as a string: n=12 is a number, n='\"12\"' and name=Ada are strings.
 Without --file and pairs the body is read from stdin, unless that is a terminal; an empty one is {}.
-Where no connection comes about or it breaks, or the server says that it did nothing for now (429, 503), it is tried 3
-times in all, under one Idempotency-Key: however many of them arrive, they make one job.
+Where no connection comes about or it breaks, or the server is busy (429, 503), it is tried 3 times in all, under one
+Idempotency-Key: however many of them arrive, they make one job.
 
 Examples:
   bcrl submit add num1=12 num2=23
@@ -143,7 +143,7 @@ fn is_undecided(error: &Error) -> bool {
 fn pause_before_next_try(error: &Error, pauses: &mut Pauses) -> Option<Duration> {
     match error {
         Error::Unreachable { .. } | Error::Undecided(_) => Some(pauses.step()),
-        // Both say that nothing was done, for now.
+        // Both say that nothing was done.
         Error::Problem(problem) if matches!(problem.status, 429 | 503) => {
             let due = Duration::from_secs(problem.retry_after.unwrap_or_default());
             Some(due.max(pauses.step())).filter(|pause| *pause <= LONGEST_PAUSE)

@@ -10,6 +10,19 @@ use serde_json::json;
 
 use crate::support::submit;
 
+/// Two jobs of one client after the other.
+const TWO_JOBS: [&str; 10] = [
+    "--api",
+    "add",
+    "--jobs",
+    "2",
+    "--rate",
+    "1000/s",
+    "--poll",
+    "10ms",
+    "--concurrency",
+    "1",
+];
 const ID: &str = "0190a6f0-1c2d-7abc-8def-0123456789ab";
 
 /// A server that answers each request as `answer` says, which is told method and path and for the how-manieth time
@@ -183,19 +196,7 @@ fn trouble_that_passes_is_no_error_and_what_is_no_result_is() {
         _ if count == 1 => answer(503, "retry-after: 0\r\n", ""),
         _ => answer(200, "", &job("done")),
     });
-    let args = [
-        "--api",
-        "add",
-        "--jobs",
-        "2",
-        "--rate",
-        "1000/s",
-        "--poll",
-        "10ms",
-        "--concurrency",
-        "1",
-    ];
-    let (code, told) = submit(&url, &args);
+    let (code, told) = submit(&url, &TWO_JOBS);
     assert_eq!(code, Some(1));
     assert_eq!(
         told["errors"],
@@ -212,19 +213,7 @@ fn a_job_that_the_server_forgot_and_an_answer_that_is_no_job_are_errors() {
         "POST /api/v1/jobs/add" => answer(202, "", &job("pending")),
         _ => answer(404, "", ""),
     });
-    let args = [
-        "--api",
-        "add",
-        "--jobs",
-        "2",
-        "--rate",
-        "1000/s",
-        "--poll",
-        "10ms",
-        "--concurrency",
-        "1",
-    ];
-    let (code, told) = submit(&url, &args);
+    let (code, told) = submit(&url, &TWO_JOBS);
     assert_eq!(code, Some(1));
     assert_eq!(
         told["errors"],
