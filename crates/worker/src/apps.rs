@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use app_folder::{App, Apps, Stamp};
 use boot::Shutdown;
+use claimant::blocking;
 use job_core::catalog::CatalogFile;
 use job_core::claim::Offer;
 use job_core::ids::ApiName;
 
 use crate::exec::{Ending, Report};
-use crate::service::{Worker, blocking};
+use crate::service::Worker;
 use crate::trouble::with_reasons;
 
 /// Between two looks at the apps folder. No file of it is opened unless something changed.
@@ -119,16 +120,18 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
         let (now, shared) = (worker.offered.borrow().clone(), worker.clone());
         let changed = blocking(move || {
             let published = shared
+                .claimant
                 .folder
-                .is_catalog_published(shared.catalog.as_str(), &now.catalog())
+                .is_catalog_published(shared.claimant.catalog.as_str(), &now.catalog())
                 .unwrap_or(true);
             if published && Stamp::of(&shared.config.apps_dir) == now.stamp {
                 return None;
             }
             let offered = read(&shared.config.apps_dir, Some(&now));
             if let Err(error) = shared
+                .claimant
                 .folder
-                .publish_catalog(shared.catalog.as_str(), &offered.catalog())
+                .publish_catalog(shared.claimant.catalog.as_str(), &offered.catalog())
             {
                 tracing::error!(
                     error = with_reasons(&error),
@@ -140,8 +143,8 @@ pub(crate) async fn keep_offering(worker: Arc<Worker>, end: Shutdown) {
         });
         if let Ok(Some(offered)) = changed.await {
             worker.offered.send_replace(Arc::new(offered));
-            worker.look.notify_one();
-            worker.wake.notify_one();
+            worker.claimant.look();
+            worker.claimant.wake();
         }
     }
 }

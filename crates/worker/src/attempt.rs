@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use app_folder::App;
+use claimant::blocking;
 use job_core::files::Request;
 use job_core::ids::JobId;
 use shared_folder::claim::ClaimedJob;
@@ -20,7 +21,7 @@ use crate::exec::containment::Containment;
 use crate::progress::ProgressTail;
 use crate::python::Interpreter;
 use crate::scratch::{self, make_private, make_way};
-use crate::service::{Worker, blocking};
+use crate::service::Worker;
 use crate::trouble::Trouble;
 
 /// What the script prints, in the run's folder.
@@ -100,7 +101,7 @@ impl Attempt {
         job: &ClaimedJob,
         app: &App,
     ) -> Result<(Self, PathBuf), Trouble> {
-        let log = log_file(&worker.folder, job.uuid)?;
+        let log = log_file(&worker.claimant.folder, job.uuid)?;
         let number = job.lease.attempt;
         let (config, containment) = (&worker.config, worker.contained().wanted);
         scratch::make(&config.scratch_dir, &containment)?;

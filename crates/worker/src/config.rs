@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use boot::Unmet;
 use boot::settings::{self, Poll, Settings, Watch};
 use chrono::TimeDelta;
+use claimant::host_name;
 use job_core::lease::Beat;
 use rustix::process::geteuid;
 use shared_folder::Options;
@@ -20,8 +21,6 @@ const SCRIPT_USERS: ScriptUser = ScriptUser::OneOf {
     first: 60706,
     count: 478,
 };
-/// Longest name of a worker, in characters.
-const NAME_LIMIT: usize = 63;
 
 /// A worker's settings.
 #[derive(Debug, Clone)]
@@ -146,28 +145,6 @@ fn options(settings: &Settings) -> anyhow::Result<Options> {
         request_limit: settings.limits.request.as_u64(),
         ..Options::default()
     })
-}
-
-/// The host's name, as far as it can stand in a file's name.
-pub fn host_name() -> String {
-    let name = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
-            c
-        } else {
-            '-'
-        }
-    };
-    let name: String = name.chars().map(plain).take(NAME_LIMIT).collect();
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    if name.is_empty() {
-        "worker".into()
-    } else {
-        name.into()
-    }
 }
 
 fn cores() -> u32 {

@@ -1,7 +1,7 @@
 //! The APP-server worker: claims jobs, runs their `main.py`, publishes what they printed.
 //!
 //! A job's way through it, from top to bottom:
-//! - [`service`]: the process. It waits to be woken, and claims while it has a free slot.
+//! - [`service`]: the process, a [`claimant::Host`]: what is the same for all who claim jobs is in that crate.
 //! - [`run`](mod@run): one claimed job, from its claim to its end.
 //! - [`attempt`]: the folder of one run, and the order for its supervisor. What keeps a run from beginning is the job's
 //!   own or the worker's ([`trouble`]); over its own the worker rests (`rest`).
@@ -13,7 +13,7 @@
 //! - [`scratch`]: where the runs' folders are.
 //! - [`contained`]: what this host gives to hold scripts apart from it.
 //! - [`apps`]: which APIs are offered, and the catalog that says so.
-//! - [`beat`]: signs of life, and what they find out about running jobs.
+//! - [`retain`]: what ended long ago goes.
 //! - [`schedule`]: cron ticks, which only wake somebody.
 //! - [`commands`]: what a lab member types: `prepare`, `check`, `try`, `new`.
 //!
@@ -21,7 +21,6 @@
 
 pub mod apps;
 pub mod attempt;
-pub mod beat;
 pub mod commands;
 pub mod config;
 pub mod contained;
@@ -31,6 +30,7 @@ pub mod progress;
 mod publish;
 pub mod python;
 mod rest;
+pub mod retain;
 pub mod run;
 pub mod schedule;
 pub mod scratch;
@@ -38,5 +38,6 @@ pub mod service;
 pub mod supervisor;
 pub mod trouble;
 
+pub use claimant::Until;
 pub use config::Config;
-pub use service::{Service, Until, run};
+pub use service::{Service, run};

@@ -1,10 +1,10 @@
 //! What the supervisor's report means for the job.
 
+use claimant::Stop;
 use job_core::catalog::Limits;
 use job_core::status::{Failure, FailureReason};
 
 use crate::exec::{Ending, Report};
-use crate::run::Stop;
 
 /// What is to be published about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,12 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use claimant::blocking;
 use job_core::date::Date;
 use job_core::files::Progress;
 use job_core::ids::JobId;
 
-use crate::service::{Worker, blocking};
+use crate::service::Worker;
 use crate::trouble::with_reasons;
 
 /// Only so much of new progress is read at one look, in bytes.
@@ -57,9 +58,9 @@ impl ProgressTail {
     pub(crate) async fn publish(&mut self, worker: &Arc<Worker>) {
         let (mut tail, shared) = (self.clone(), worker.clone());
         let published = blocking(move || {
-            let latest = tail.latest(shared.clock.now());
+            let latest = tail.latest(shared.claimant.clock.now());
             let shown = latest.map_or(Ok(()), |progress| {
-                shared.folder.show_progress(tail.uuid, &progress)
+                shared.claimant.folder.show_progress(tail.uuid, &progress)
             });
             (tail.read, shown)
         });

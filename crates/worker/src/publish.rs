@@ -1,7 +1,6 @@
 //! How a run ended is told: to the shared folder, and to the log.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use boot::Shutdown;
 use job_core::catalog::Limits;
@@ -9,17 +8,10 @@ use job_core::date::Date;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::Ended;
 use shared_folder::{FolderError, SharedFolder};
-use tokio::time::{Instant, sleep};
 
 use crate::outcome::Outcome;
 use crate::run::Over;
-use crate::service::{Worker, blocking};
-use crate::trouble::with_reasons;
-
-/// The pause after the first try that failed; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+use crate::service::Worker;
 
 /// Publishes how a run ended, again and again for as long as it takes; during a shutdown only for the grace time.
 pub(crate) async fn publish(
@@ -28,51 +20,16 @@ pub(crate) async fn publish(
     over: &Arc<Over>,
     shutdown: &Shutdown,
 ) {
-    let published = until_published(worker, job, over, shutdown).await;
-    tell(job, over, published);
-}
-
-async fn until_published(
-    worker: &Arc<Worker>,
-    job: &Arc<ClaimedJob>,
-    over: &Arc<Over>,
-    shutdown: &Shutdown,
-) -> Option<Ended> {
     let offered = worker.offered.borrow().clone();
-    let mut pause = FIRST_PAUSE;
-    let mut last_try = None;
-    loop {
-        let (shared, job, over) = (worker.clone(), job.clone(), over.clone());
-        let limits = offered.app(&job.api).map(|app| app.api.limits.clone());
-        let published = blocking(move || {
-            let (limits, now) = (limits.unwrap_or_default(), shared.clock.now());
-            publish_once(&shared.folder, &job, &over, &limits, now)
-        });
-        match published.await {
-            Ok(Ok(ended)) => return Some(ended),
-            Ok(Err(error)) => {
-                tracing::error!(
-                    error = with_reasons(&error),
-                    "how a run ended could not be published yet; it is tried again"
-                )
-            }
-            Err(panic) => {
-                tracing::error!(
-                    error = format!("{panic:#}"),
-                    "publishing how a run ended panicked"
-                );
-                return None;
-            }
-        }
-        if shutdown.is_cancelled() {
-            let last_try = last_try.get_or_insert_with(|| Instant::now() + worker.config.grace);
-            if *last_try < Instant::now() {
-                return None;
-            }
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    let limits = offered.app(&job.api).map(|app| app.api.limits.clone());
+    let limits = limits.unwrap_or_default();
+    let (shared, claimed, over_with) = (worker.clone(), job.clone(), over.clone());
+    let publish_once = move || {
+        let (folder, now) = (&shared.claimant.folder, shared.claimant.clock.now());
+        Ok(publish_once(folder, &claimed, &over_with, &limits, now)?)
+    };
+    let published = claimant::publish(&worker.claimant, job, shutdown, publish_once).await;
+    tell(job, over, published);
 }
 
 fn publish_once(

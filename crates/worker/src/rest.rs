@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use boot::Shutdown;
+use claimant::blocking;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::attempt::Attempt;
 use crate::contained;
 use crate::scratch;
-use crate::service::{Worker, blocking};
+use crate::service::Worker;
 
 /// The pause before the first look; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -98,12 +99,15 @@ async fn look(worker: &Arc<Worker>) {
         Some(why) => tracing::warn!(error = why, "no run can begin here yet"),
     }
     worker.rest.state().why = why;
-    worker.look.notify_one();
-    worker.wake.notify_one();
+    worker.claimant.look();
+    worker.claimant.wake();
 }
 
 async fn could_begin(worker: &Arc<Worker>) -> anyhow::Result<()> {
-    let (shared, nobody) = (worker.clone(), shared_folder::job_id(worker.clock.now()));
+    let (shared, nobody) = (
+        worker.clone(),
+        shared_folder::job_id(worker.claimant.clock.now()),
+    );
     blocking(move || {
         let (scratch, containment) = (&shared.config.scratch_dir, &shared.config.containment);
         scratch::make(scratch, containment)?;

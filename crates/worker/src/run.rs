@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use app_folder::App;
 use boot::Shutdown;
+use claimant::{Stop, StopSignal, blocking};
 use job_core::catalog::Limits;
 use job_core::files::Containment;
 use job_core::lease::Lease;
@@ -15,7 +16,6 @@ use job_core::status::{Failure, FailureReason};
 use shared_folder::FolderError;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::Measured;
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::apps::Offered;
@@ -24,20 +24,9 @@ use crate::exec::{Ending, Report};
 use crate::outcome::{Outcome, OwnFailure, outcome};
 use crate::progress::ProgressTail;
 use crate::publish::publish;
-use crate::service::{Worker, blocking};
+use crate::service::Worker;
 use crate::supervisor::{Left, Supervisor};
 use crate::trouble::Trouble;
-
-/// Why a run is to end before its script does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// A client asked for it.
-    Cancel,
-    /// The worker is shutting down.
-    Shutdown,
-    /// The job is no longer this run's.
-    Lost,
-}
 
 /// How often the script's progress is looked at.
 const PROGRESS: Duration = Duration::from_millis(200);
@@ -66,7 +55,7 @@ impl Over {
 pub(crate) async fn run_job(
     worker: Arc<Worker>,
     job: ClaimedJob,
-    stop: watch::Receiver<Option<Stop>>,
+    stop: StopSignal,
     shutdown: Shutdown,
 ) {
     tracing::info!(job.id = %job.uuid, job.api = %job.api, attempt = job.lease.attempt, "a job was claimed");
@@ -80,8 +69,8 @@ pub(crate) async fn run_job(
     if let Some(attempt) = &over.attempt {
         attempt.remove().await;
     }
-    worker.leave(&job);
-    worker.wake.notify_one();
+    worker.claimant.leave(&job);
+    worker.claimant.wake();
     if matches!(over.outcome, Outcome::TryAgain(_)) {
         wake_for_retry(worker, &job.lease);
     }
@@ -91,7 +80,7 @@ pub(crate) async fn run_job(
 async fn carry_out(
     worker: &Arc<Worker>,
     job: &Arc<ClaimedJob>,
-    stop: watch::Receiver<Option<Stop>>,
+    stop: StopSignal,
 ) -> Result<Over, Trouble> {
     let offered = worker.offered.borrow().clone();
     let Some(app) = offered.app(&job.api) else {
@@ -122,7 +111,7 @@ async fn supervise(
     app: &App,
     attempt: &Attempt,
     order: &Path,
-    mut stop: watch::Receiver<Option<Stop>>,
+    mut stop: StopSignal,
 ) -> Result<Over, Trouble> {
     if let Some(outcome) = ended_meanwhile(worker, job).await? {
         return Ok(Over::without_run(outcome));
@@ -165,7 +154,7 @@ async fn ended_meanwhile(
     worker: &Arc<Worker>,
     job: &Arc<ClaimedJob>,
 ) -> anyhow::Result<Option<Outcome>> {
-    let (folder, claimed) = (worker.folder.clone(), job.clone());
+    let (folder, claimed) = (worker.claimant.folder.clone(), job.clone());
     let (mine, canceled) = blocking(move || -> Result<_, FolderError> {
         Ok((
             folder.is_still_mine(&claimed)?,
@@ -187,7 +176,7 @@ async fn until_report(
     limits: &Limits,
     supervisor: &mut Supervisor,
     progress: &mut ProgressTail,
-    stop: &mut watch::Receiver<Option<Stop>>,
+    stop: &mut StopSignal,
 ) -> (Option<Report>, Option<Stop>) {
     let mut asked = None;
     // A supervisor that stands still reports nothing, and holds its job to no limit.
@@ -196,7 +185,7 @@ async fn until_report(
     loop {
         tokio::select! {
             report = supervisor.report() => return (report, asked),
-            why = asked_to_end(stop), if asked.is_none() => {
+            why = stop.asked(), if asked.is_none() => {
                 asked = Some(why);
                 overdue.set(sleep(to_report));
                 match why {
@@ -207,15 +196,6 @@ async fn until_report(
             () = &mut overdue => return (None, asked),
             () = sleep(PROGRESS) => progress.publish(worker).await,
         }
-    }
-}
-
-/// Waits until somebody wants this run to end.
-async fn asked_to_end(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
-    match stop.wait_for(Option::is_some).await.map(|why| *why) {
-        Ok(Some(why)) => why,
-        // Whoever could ask is gone, and nobody will.
-        Ok(None) | Err(_) => std::future::pending().await,
     }
 }
 
@@ -246,7 +226,7 @@ fn note_containment(worker: &Worker, job: &ClaimedJob, report: &Report) -> Resul
     }
     for missing in &report.containment.missing {
         tracing::warn!(
-            job.id = %job.uuid, job.api = %job.api, worker.id = %worker.id, missing = %missing,
+            job.id = %job.uuid, job.api = %job.api, worker.claimant.id = %worker.claimant.id, missing = %missing,
             "a script was run with less to hold it than others here"
         );
     }
@@ -312,6 +292,6 @@ fn wake_for_retry(worker: Arc<Worker>, lease: &Lease) {
     let pause = pause.expect("a pause goes forward");
     tokio::spawn(async move {
         sleep(pause).await;
-        worker.wake.notify_one();
+        worker.claimant.wake();
     });
 }

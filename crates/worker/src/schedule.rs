@@ -19,14 +19,14 @@ impl Schedule {
     pub(crate) async fn start(worker: Arc<Worker>) -> anyhow::Result<Self> {
         let scheduler = JobScheduler::new().await.context("start the scheduler")?;
         let retention = Arc::new(Notify::new());
-        let zone = worker.clock.zone();
+        let zone = worker.claimant.clock.zone();
         let due = retention.clone();
         let (look, clean) = (
             worker.config.cron.clone(),
             worker.config.retention_cron.clone(),
         );
         let wake = Job::new_tz(with_seconds(&look), zone, move |_, _| {
-            worker.wake.notify_one()
+            worker.claimant.wake()
         });
         scheduler
             .add(wake.with_context(|| format!("worker.cron {look:?}"))?)

@@ -1,45 +1,39 @@
 //! The worker's process: it waits to be woken, and claims while it has a free slot.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use boot::{Clock, Parts, Shutdown};
-use job_core::ids::{JobId, Token, WorkerId};
-use shared_folder::catalog::CatalogName;
+use claimant::{
+    Claimant, Host, StopSignal, Sweep, Until, beat_again_and_again, blocking, claim_and_run,
+    sweep_again_and_again,
+};
+use job_core::claim::Offer;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::heartbeat::Presence;
-use shared_folder::watch::{Change, Watch};
+use shared_folder::watch::Watch;
 use shared_folder::{FolderError, SharedFolder};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::apps::{self, Offered};
-use crate::beat;
 use crate::config::Config;
 use crate::contained::{self, Contained};
 use crate::exec::containment::Part;
 use crate::python;
 use crate::rest::{self, Rest};
-use crate::run::{Stop, run_job};
+use crate::retain;
+use crate::run::run_job;
 use crate::schedule::Schedule;
-use crate::scratch;
+use crate::scratch::{self, Leftovers};
 use crate::supervisor::Supervisors;
-use crate::trouble::with_reasons;
 
 /// What all of a worker's tasks share.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Config,
-    pub(crate) clock: Clock,
-    pub(crate) folder: Arc<SharedFolder>,
-    /// The worker, as of this start.
-    pub(crate) id: WorkerId,
-    /// The name of its catalog.
-    pub(crate) catalog: CatalogName,
+    /// What it has in common with everybody who claims jobs.
+    pub(crate) claimant: Claimant,
     /// The interpreter for scripts without one of their own.
     pub(crate) python: python::Interpreter,
     /// Those who run the scripts.
@@ -48,35 +42,10 @@ pub(crate) struct Worker {
     contained: Mutex<Contained>,
     /// The APIs as they are offered now.
     pub(crate) offered: watch::Sender<Arc<Offered>>,
-    /// Look for jobs.
-    pub(crate) wake: Notify,
-    /// Look after the running jobs, and show that the worker lives.
-    pub(crate) look: Notify,
-    /// The worker could not show that it lives for as long as its lease.
-    pub(crate) silent: AtomicBool,
     /// Whether it leaves jobs to other workers, because none could begin here.
     pub(crate) rest: Rest,
-    /// When this process began, for time that only goes forward.
-    pub(crate) started: Instant,
-    running: Mutex<HashMap<Token, Running>>,
-}
-
-/// A run that is under way here. A job that was taken back from this worker may be run here again before the run that
-/// was lost has ended, so a run is known by its token.
-#[derive(Debug, Clone)]
-pub(crate) struct Running {
-    pub(crate) uuid: JobId,
-    /// Why its run is to end before the script does.
-    pub(crate) stop: watch::Sender<Option<Stop>>,
-}
-
-/// When a worker ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// When it is shut down.
-    Shutdown,
-    /// When nothing is left that it could run.
-    Drained,
+    /// What runs that were killed left on this host's disk.
+    leftovers: Mutex<Leftovers>,
 }
 
 /// A worker that has shown itself and published its catalog, and claims nothing yet.
@@ -128,8 +97,9 @@ impl Service {
         let Service { worker, presence } = self;
         Ok(blocking(move || {
             worker
+                .claimant
                 .folder
-                .leave_catalog(&worker.catalog)
+                .leave_catalog(&worker.claimant.catalog)
                 .and(presence.leave())
         })
         .await??)
@@ -145,8 +115,8 @@ impl Service {
         let Service { worker, presence } = self;
         tell_containment(&worker.contained());
         tracing::info!(
-            worker.id = %worker.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
-            folder = %worker.folder.root().display(), "the worker is ready"
+            worker.claimant.id = %worker.claimant.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
+            folder = %worker.claimant.folder.root().display(), "the worker is ready"
         );
         let (schedule, _watch) = match hear(&worker).await {
             Ok(heard) => heard,
@@ -159,14 +129,18 @@ impl Service {
         let helpers = Shutdown::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(apps::keep_offering(worker.clone(), helpers.clone()));
-        tasks.spawn(beat::sweep_again_and_again(worker.clone(), helpers.clone()));
+        tasks.spawn(sweep_again_and_again(
+            worker.clone(),
+            Sweep::new(&worker.claimant),
+            helpers.clone(),
+        ));
         tasks.spawn(rest::look_again_and_again(worker.clone(), helpers.clone()));
-        tasks.spawn(beat::retain_when_due(
+        tasks.spawn(retain::retain_when_due(
             worker.clone(),
             schedule.retention_due(),
             helpers.clone(),
         ));
-        let beating = tokio::spawn(beat::beat_again_and_again(
+        let beating = tokio::spawn(beat_again_and_again(
             worker.clone(),
             presence,
             helpers.clone(),
@@ -181,12 +155,13 @@ impl Service {
         let shared = worker.clone();
         blocking(move || {
             shared
+                .claimant
                 .folder
-                .leave_catalog(&shared.catalog)
+                .leave_catalog(&shared.claimant.catalog)
                 .and(presence.leave())
         })
         .await??;
-        tracing::info!(worker.id = %worker.id, "the worker has left");
+        tracing::info!(worker.claimant.id = %worker.claimant.id, "the worker has left");
         claimed
     }
 }
@@ -253,30 +228,31 @@ fn announce(ground: Ground, contained: Contained) -> anyhow::Result<(Arc<Worker>
         python,
         supervisors,
     } = ground;
-    let id = WorkerId::new(&config.name, Uuid::new_v4())
-        .with_context(|| format!("worker.name {:?}", config.name))?;
     let offered = apps::read(&config.apps_dir, None);
-    let catalog = folder.take_catalog_name(&config.name)?;
-    folder.publish_catalog(catalog.as_str(), &offered.catalog())?;
-    let presence = Presence::announce(folder.clone(), id.clone())?;
+    let parts = claimant::Parts {
+        clock,
+        folder,
+        name: config.name.clone(),
+        beat: config.beat,
+        slots: config.concurrency,
+        grace: config.grace,
+    };
+    let claimant = Claimant::new(parts).context("worker")?;
+    let catalog = claimant.catalog.as_str();
+    claimant
+        .folder
+        .publish_catalog(catalog, &offered.catalog())?;
     let worker = Arc::new(Worker {
-        catalog,
+        claimant,
         python,
         supervisors,
         contained: Mutex::new(contained),
-        clock,
-        folder,
-        id,
         offered: watch::Sender::new(Arc::new(offered)),
-        wake: Notify::new(),
-        look: Notify::new(),
-        silent: AtomicBool::new(false),
         rest: Rest::default(),
-        started: Instant::now(),
-        running: Mutex::default(),
+        leftovers: Mutex::default(),
         config,
     });
-    presence.beat(&beat::heartbeat(&worker, 0))?;
+    let presence = claimant::announce(&*worker)?;
     Ok((worker, presence))
 }
 
@@ -326,72 +302,10 @@ fn tell_change(before: &Contained, now: &Contained) {
 /// What wakes the worker: the clock, and changes of the folder.
 async fn hear(worker: &Arc<Worker>) -> anyhow::Result<(Schedule, Watch)> {
     let schedule = Schedule::start(worker.clone()).await?;
-    let hinted = worker.clone();
-    let watch = worker
-        .folder
-        .watch(worker.config.watch, move |change| match change {
-            Change::Queue => hinted.wake.notify_one(),
-            Change::Cancel => hinted.look.notify_one(),
-            Change::Catalog => {}
-        })?;
-    Ok((schedule, watch))
-}
-
-/// Claims jobs while there are free slots, and sleeps until somebody has news. An error only where it was to run what
-/// waits, and could not.
-async fn claim_and_run(
-    worker: &Arc<Worker>,
-    shutdown: &Shutdown,
-    until: Until,
-) -> anyhow::Result<()> {
-    let mut runs = JoinSet::new();
-    loop {
-        let mut trouble = None;
-        while !shutdown.is_cancelled() && worker.may_claim() {
-            match worker.claim().await {
-                Ok(Some(job)) => {
-                    let stop = worker.enter(&job);
-                    runs.spawn(run_job(worker.clone(), job, stop, shutdown.clone()));
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    // The next tick tries again.
-                    tracing::warn!(error = with_reasons(&error), "no job could be claimed");
-                    trouble = Some(error);
-                    break;
-                }
-            }
-        }
-        if until == Until::Drained && runs.is_empty() {
-            if let Some(error) = trouble {
-                return Err(error).context("no job could be claimed");
-            }
-            if let Some(why) = worker.unwell() {
-                bail!("what waits cannot be run here now: {why}");
-            }
-            return Ok(());
-        }
-        tokio::select! {
-            () = worker.wake.notified() => {}
-            Some(_) = runs.join_next() => {}
-            () = shutdown.cancelled() => break,
-        }
-    }
-    for running in worker.running().values() {
-        running
-            .stop
-            .send_if_modified(|stop| stop.is_none() && stop.replace(Stop::Shutdown).is_none());
-    }
-    while runs.join_next().await.is_some() {}
-    Ok(())
+    Ok((schedule, claimant::hear(worker, worker.config.watch)?))
 }
 
 impl Worker {
-    /// The runs that are under way here now.
-    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<Token, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What holds the scripts from now on.
     pub(crate) fn contain(&self, contained: Contained) {
         let mut held = self.lock_contained();
@@ -410,56 +324,44 @@ impl Worker {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn may_claim(&self) -> bool {
-        self.unwell().is_none() && self.running().len() < self.config.concurrency as usize
-    }
-
-    /// Why it would not bring a run to its end, where it would not: what a silent worker claims is taken from it at
-    /// once.
-    fn unwell(&self) -> Option<String> {
-        let silent = self.silent.load(Ordering::Relaxed);
-        let why = silent.then(|| "the worker cannot show that it lives".to_owned());
-        why.or_else(|| self.rest.why())
-    }
-
     /// From now on jobs are left to other workers, for this reason, until runs can begin here again.
     pub(crate) fn rest(&self, why: String) {
         self.rest.begin(why);
-        self.look.notify_one();
-    }
-
-    async fn claim(self: &Arc<Self>) -> Result<Option<ClaimedJob>, FolderError> {
-        let worker = self.clone();
-        let claimed = blocking(move || {
-            let offer = worker.offered.borrow().offer();
-            worker
-                .folder
-                .claim(&worker.id, std::process::id(), &offer, worker.clock.now())
-        });
-        claimed.await.unwrap_or_else(|panic| {
-            tracing::error!(error = %panic, "claiming panicked");
-            Ok(None)
-        })
-    }
-
-    fn enter(&self, job: &ClaimedJob) -> watch::Receiver<Option<Stop>> {
-        let (stop, stopped) = watch::channel(None);
-        let uuid = job.uuid;
-        self.running().insert(job.token, Running { uuid, stop });
-        stopped
-    }
-
-    /// This run is over: its slot is free.
-    pub(crate) fn leave(&self, job: &ClaimedJob) {
-        self.running().remove(&job.token);
+        self.claimant.look();
     }
 }
 
-/// Does something that waits for files, off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("a task panicked")
+impl Host for Worker {
+    fn claimant(&self) -> &Claimant {
+        &self.claimant
+    }
+
+    fn offer(&self) -> Offer {
+        self.offered.borrow().offer()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.offered.borrow().problems();
+        problems.extend(self.python.problem.clone());
+        let rests = self.rest.why();
+        problems.extend(rests.map(|why| format!("no run can begin here: {why}")));
+        problems
+    }
+
+    fn why_it_rests(&self) -> Option<String> {
+        self.rest.why()
+    }
+
+    async fn run(self: Arc<Self>, job: ClaimedJob, stop: StopSignal, shutdown: Shutdown) {
+        run_job(self, job, stop, shutdown).await;
+    }
+
+    fn beside_a_sweep(&self) -> Result<(), FolderError> {
+        let mut leftovers = self
+            .leftovers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        leftovers.clear_away(&self.config.scratch_dir);
+        Ok(())
+    }
 }

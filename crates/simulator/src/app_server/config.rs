@@ -54,6 +54,15 @@ pub struct Until {
     pub jobs: Option<u64>,
 }
 
+impl Until {
+    pub(crate) fn ends(self) -> claimant::Until {
+        match self.drained {
+            true => claimant::Until::Drained,
+            false => claimant::Until::Shutdown,
+        }
+    }
+}
+
 impl Config {
     /// A site's settings, and what was typed.
     ///

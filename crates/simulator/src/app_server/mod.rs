@@ -1,5 +1,5 @@
 //! Plays the APP server: offers APIs, claims jobs, shows progress and ends them, all by the protocol of the shared
-//! folder and through the same calls as the worker. It runs no script: a job takes a time and meets a fate.
+//! folder and through the same calls as the worker ([`claimant`]). It runs no script: a job takes a time and meets a fate.
 //!
 //! In reading order:
 //! - [`args`], [`config`]: what it is told, by whoever types and by the site's settings.
@@ -7,7 +7,6 @@
 //! - [`apis`], [`answer`]: what it offers, and what a job that is done answers with.
 //! - [`service`]: the process; [`run`](mod@run): one claimed job, from its claim to its end; [`publish`]: how that
 //!   becomes known.
-//! - [`beat`]: signs of life, and the jobs of other APP servers that died.
 //! - [`tally`]: what it has done so far, in words.
 //!
 //! It removes nothing: retention is the worker's.
@@ -15,7 +14,6 @@
 pub mod answer;
 pub mod apis;
 pub mod args;
-pub mod beat;
 pub mod config;
 pub mod publish;
 pub mod run;

@@ -1,21 +1,17 @@
 //! How a run ended becomes known, in the same way as a worker's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boot::Shutdown;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::{Ended, Measured};
-use tokio::time::sleep;
 
 use super::answer::Printed;
 use super::run::{End, millis};
-use super::service::{AppServer, blocking};
+use super::service::AppServer;
 
-/// Longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// Publishes how the run ended, again and again for as long as it takes; during a shutdown only for the grace time.
+/// Publishes how the run ended; nothing where it could not be.
 pub(crate) async fn publish(
     server: &Arc<AppServer>,
     job: &Arc<ClaimedJob>,
@@ -23,29 +19,9 @@ pub(crate) async fn publish(
     ran: Duration,
     shutdown: &Shutdown,
 ) -> Option<Ended> {
-    let mut pause = Duration::from_millis(100);
-    let mut last_try: Option<Instant> = None;
-    loop {
-        let (shared, claimed, end) = (server.clone(), job.clone(), end.clone());
-        match blocking(move || publish_once(&shared, &claimed, &end, ran)).await {
-            Ok(Ok(ended)) => return Some(ended),
-            Ok(Err(error)) => {
-                tracing::error!(job.id = %job.uuid, error = format!("{error:#}"), "how a run ended could not be published yet; it is tried again")
-            }
-            Err(error) => {
-                tracing::error!(job.id = %job.uuid, error = format!("{error:#}"), "publishing how a run ended panicked");
-                return None;
-            }
-        }
-        let grace = server.config.grace;
-        if shutdown.is_cancelled()
-            && *last_try.get_or_insert_with(|| Instant::now() + grace) < Instant::now()
-        {
-            return None;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    let (shared, claimed, end) = (server.clone(), job.clone(), end.clone());
+    let publish_once = move || publish_once(&shared, &claimed, &end, ran);
+    claimant::publish(&server.claimant, job, shutdown, publish_once).await
 }
 
 fn publish_once(
@@ -54,7 +30,7 @@ fn publish_once(
     end: &End,
     ran: Duration,
 ) -> anyhow::Result<Ended> {
-    let (folder, now) = (&server.folder, server.clock.now());
+    let (folder, now) = (&server.claimant.folder, server.claimant.clock.now());
     let measured = measured(server, job, end, ran);
     Ok(match end {
         End::Done(document) => {

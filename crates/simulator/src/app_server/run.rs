@@ -5,30 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot::Shutdown;
+use claimant::{Stop, StopSignal, blocking};
 use job_core::files::Progress;
 use job_core::status::{Failure, FailureReason};
 use rustix::process::{Signal, getpid, kill_process};
 use shared_folder::FolderError;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::finish::Ended;
-use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::publish::publish;
 use super::scenario::{Course, Fate};
-use super::service::{AppServer, blocking};
+use super::service::AppServer;
 use super::tally::Outcome;
-
-/// Why a run is to end before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// A client asked for it.
-    Cancel,
-    /// The server is shutting down.
-    Shutdown,
-    /// The job is no longer this run's.
-    Lost,
-}
 
 /// Least and most time between two words about a run's progress, of which there are twenty where that is possible.
 const PROGRESS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -76,7 +65,7 @@ impl End {
 pub(crate) async fn run_job(
     server: Arc<AppServer>,
     job: ClaimedJob,
-    stop: watch::Receiver<Option<Stop>>,
+    stop: StopSignal,
     shutdown: Shutdown,
 ) {
     let course = server.config.scenario.course(job.uuid);
@@ -101,8 +90,8 @@ pub(crate) async fn run_job(
         }
     }
     server.tally().end(outcome);
-    server.running().remove(&job.token);
-    server.wake.notify_one();
+    server.claimant.leave(&job);
+    server.claimant.wake();
 }
 
 /// Lets the job take its course, unless it is no longer this run's or is to end sooner.
@@ -110,7 +99,7 @@ async fn play(
     server: &Arc<AppServer>,
     job: &Arc<ClaimedJob>,
     course: Course,
-    mut stop: watch::Receiver<Option<Stop>>,
+    mut stop: StopSignal,
 ) -> End {
     // Where a worker would start the script: the job may have been taken over, ended or canceled since it was claimed.
     let begins = loop {
@@ -122,7 +111,7 @@ async fn play(
         }
         tokio::select! {
             () = sleep(TRY_AGAIN) => {}
-            why = asked_to_end(&mut stop) => return End::of_stop(why),
+            why = stop.asked() => return End::of_stop(why),
         }
     };
     match begins {
@@ -137,7 +126,7 @@ async fn play(
     loop {
         tokio::select! {
             end = &mut end => return end,
-            why = asked_to_end(&mut stop) => return End::of_stop(why),
+            why = stop.asked() => return End::of_stop(why),
             _ = ticks.tick() => show_progress(server, job, course.percent(begun.elapsed())).await,
         }
     }
@@ -150,7 +139,7 @@ enum Begins {
 }
 
 async fn may_begin(server: &Arc<AppServer>, job: &Arc<ClaimedJob>) -> anyhow::Result<Begins> {
-    let (folder, job) = (server.folder.clone(), job.clone());
+    let (folder, job) = (server.claimant.folder.clone(), job.clone());
     let looked = blocking(move || -> Result<Begins, FolderError> {
         Ok(if folder.is_still_mine(&job)? {
             Begins::Now
@@ -203,15 +192,6 @@ fn die(job: &ClaimedJob) -> ! {
     std::process::abort()
 }
 
-/// Waits until somebody wants this run to end.
-async fn asked_to_end(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
-    match stop.wait_for(Option::is_some).await.map(|why| *why) {
-        Ok(Some(why)) => why,
-        // Whoever could ask is gone, and nobody will.
-        Ok(None) | Err(_) => std::future::pending().await,
-    }
-}
-
 async fn show_progress(server: &Arc<AppServer>, job: &Arc<ClaimedJob>, percent: f64) {
     let (server, job) = (server.clone(), job.clone());
     let shown = blocking(move || {
@@ -219,9 +199,9 @@ async fn show_progress(server: &Arc<AppServer>, job: &Arc<ClaimedJob>, percent: 
             percent: Some(percent),
             message: Some("simulated".into()),
             attempt: job.lease.attempt,
-            updated_date: server.clock.now(),
+            updated_date: server.claimant.clock.now(),
         };
-        server.folder.show_progress(job.uuid, &progress)
+        server.claimant.folder.show_progress(job.uuid, &progress)
     });
     if let Ok(Err(error)) = shown.await {
         tracing::warn!(error = %error, "progress cannot be shown");
