@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::feed::Feed;
 use crate::site::Site;
+use crate::v1::jobs::csv::Memory;
 
 /// A request on its way to its endpoint.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub struct State {
     pub workers: Mutex<Sweeper>,
     /// Who waits for a job's changes.
     pub feed: Arc<Feed>,
+    /// The memory for results that are made CSV of.
+    pub(crate) csv_memory: Memory,
     /// When it started.
     pub(crate) started: Instant,
 }

@@ -103,12 +103,12 @@ async fn answer(
 
 /// Refuses a client that does not take what the endpoint has to give, before anything is done.
 fn take_or_leave(context: &Context, endpoint: Endpoint) -> Result<(), Problem> {
-    match endpoint.media_type() {
-        Some(media_type) if !accept::takes(context.request.headers(), media_type) => {
-            Err(Kind::NotAcceptable.problem(format!("this URL answers with {media_type}")))
-        }
-        _ => Ok(()),
+    let given = endpoint.media_types();
+    if given.is_empty() || accept::takes(context.request.headers(), given) {
+        return Ok(());
     }
+    let detail = format!("this URL answers with {}", given.join(" or "));
+    Err(Kind::NotAcceptable.problem(detail))
 }
 
 async fn call(

@@ -3,6 +3,11 @@
 use job_core::catalog::Label;
 use job_core::route::{Pattern, Route, RouteTable, Target};
 
+/// The media type of JSON (RFC 8259).
+pub const JSON: &str = "application/json";
+/// The media type of CSV (RFC 4180, RFC 7111).
+pub const CSV: &str = "text/csv";
+
 /// Who answers a request that is none of an app's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
@@ -161,13 +166,14 @@ impl Endpoint {
         Some(built_in.endpoint)
     }
 
-    /// The media type of its answers; nothing where a client takes what it gets.
-    pub fn media_type(self) -> Option<&'static str> {
+    /// The media types of its answers; none where it looks itself what the client takes, or the client takes what it
+    /// gets.
+    pub fn media_types(self) -> &'static [&'static str] {
         match self {
-            Endpoint::Log => Some("text/plain"),
-            Endpoint::Events => Some("text/event-stream"),
-            Endpoint::Healthz | Endpoint::Readyz | Endpoint::ProblemPage => None,
-            _ => Some("application/json"),
+            Endpoint::Log => &["text/plain"],
+            Endpoint::Events => &["text/event-stream"],
+            Endpoint::Result | Endpoint::Healthz | Endpoint::Readyz | Endpoint::ProblemPage => &[],
+            _ => &[JSON],
         }
     }
 

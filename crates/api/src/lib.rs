@@ -8,8 +8,8 @@
 //! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
-//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] (what it
-//! gets), [`feed`] (how it hears of changes).
+//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] and [`table`]
+//! (what it gets), [`feed`] (how it hears of changes).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
@@ -30,6 +30,7 @@ pub mod problem_page;
 pub mod service;
 pub mod site;
 pub mod strict_json;
+pub mod table;
 pub mod v1;
 
 pub use config::Config;

@@ -18,6 +18,7 @@ use crate::context::State;
 use crate::dispatch::dispatch;
 use crate::feed::{self, Feed};
 use crate::site::{self, Site};
+use crate::v1::jobs::csv::Memory;
 
 /// A request's head must be there within this time.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -65,6 +66,7 @@ impl Server {
             submitter: Submitter::start(folder.clone()),
             workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
             feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
+            csv_memory: Memory::default(),
             started: Instant::now(),
             config,
             clock,

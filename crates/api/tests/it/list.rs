@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use test_support::Site;
 
-use crate::support::{Lab, assert_no_null, open, publish};
+use crate::support::{Lab, assert_no_null, assert_problem, open, publish};
 
 /// The ids of a list's answer.
 fn ids(list: &Value) -> Vec<&str> {
@@ -108,6 +108,46 @@ fn pages_follow_each_other_to_the_end() {
         );
     }
     assert_eq!((sizes, seen), (vec![3, 3, 1], due));
+}
+
+#[test]
+fn the_oldest_come_first_where_that_is_asked_for() {
+    let lab = Lab::with(&[open("a")]);
+    let due: Vec<_> = (0..5)
+        .map(|n| lab.client.submit("a", &n.to_string()))
+        .collect();
+    let page = |query: &str| lab.client.get(&format!("/api/v1/jobs?{query}"));
+    let first = page("order=oldest&limit=3").json();
+    let next = first["next"].as_str().unwrap();
+    let rest = page(&format!("order=oldest&limit=3&cursor={next}")).json();
+    assert_eq!([ids(&first), ids(&rest)].concat(), due);
+    assert_eq!(rest.get("next"), None);
+    assert_problem(&page(&format!("cursor={next}")), 400, "bad-request");
+    assert_problem(&page("order=up"), 400, "bad-request");
+}
+
+#[test]
+fn a_list_goes_on_where_the_last_job_of_a_page_was_removed() {
+    let lab = Lab::with(&[open("a")]);
+    let jobs: Vec<_> = (0..3)
+        .map(|n| lab.client.submit("a", &n.to_string()))
+        .collect();
+    let first = lab.client.get("/api/v1/jobs?limit=2").json();
+    let next = first["next"].as_str().unwrap();
+    let held = lab.lock();
+    let index = lab.read("request/status.json");
+    let kept: Vec<_> = index
+        .lines()
+        .filter(|line| !line.contains(&jobs[1]))
+        .collect();
+    std::fs::remove_file(lab.site.shared(&format!("request/{}.json", jobs[1]))).unwrap();
+    lab.site
+        .put("data/shared/bcrlapi/request/status.json", &kept.join("\n"));
+    drop(held);
+    let rest = lab
+        .client
+        .get(&format!("/api/v1/jobs?limit=2&cursor={next}"));
+    assert_eq!(ids(&rest.json()), [&jobs[0]]);
 }
 
 #[test]

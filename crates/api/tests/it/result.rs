@@ -178,3 +178,74 @@ fn a_result_that_a_third_party_left_is_a_result() {
     assert_eq!(lab.client.job(&uuid)["status"], "done");
     assert_eq!(lab.names("receipt"), [format!("{uuid}.json")]);
 }
+
+#[test]
+fn a_result_that_is_a_table_is_sent_as_csv_where_that_is_asked_for() {
+    let ran = Ran::printing("[{\"品\": \"=1\", \"n\": 1.50}, {\"n\": null}]");
+    let ask = |query: &str, accept: &str| {
+        let path = format!("{}{query}", ran.result());
+        ran.lab
+            .client
+            .send("GET", &path, &[("accept", accept)], None)
+    };
+    let json = ask("", "*/*").text();
+    for (query, accept, text) in [
+        ("", "text/csv", "品,n\r\n=1,1.50\r\n,\r\n"),
+        ("?format=csv", "text/html", "品,n\r\n=1,1.50\r\n,\r\n"),
+        (
+            "?format=csv&bom=true",
+            "*/*",
+            "\u{feff}品,n\r\n'=1,1.50\r\n,\r\n",
+        ),
+        ("?format=json", "text/csv", json.as_str()),
+        ("", "text/csv, application/json", json.as_str()),
+    ] {
+        let answer = ask(query, accept);
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, text),
+            "{query} {accept}"
+        );
+        assert_eq!(answer.header("vary"), Some("Accept"));
+    }
+    let answer = ask("?format=csv", "*/*");
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/csv; charset=utf-8; header=present")
+    );
+    let name = format!("attachment; filename=\"app-{}.csv\"", ran.uuid);
+    assert_eq!(answer.header("content-disposition"), Some(name.as_str()));
+
+    for (query, accept) in [("?format=xml", "*/*"), ("?bom=1", "*/*"), ("?x=1", "*/*")] {
+        assert_problem(&ask(query, accept), 400, "bad-request");
+    }
+    assert_problem(&ask("?format=csv&format=csv", "*/*"), 400, "bad-request");
+    assert_problem(&ask("", "text/html"), 406, "not-acceptable");
+}
+
+#[test]
+fn csv_of_what_is_no_table_is_refused_with_what_to_do() {
+    let ran = Ran::printing("{\"soc\": [1, 2], \"t\": [1]}");
+    let path = format!("{}?format=csv", ran.result());
+    let problem = assert_problem(&ran.lab.client.get(&path), 406, "not-acceptable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("take it as JSON"), "{detail}");
+}
+
+#[test]
+fn a_large_table_comes_whole() {
+    let ran = Ran::script(
+        "import json, sys\njson.dump({'n': list(range(200000)), 'x': [0.1] * 200000}, sys.stdout)\n",
+    );
+    let path = format!("{}?format=csv", ran.result());
+    let text = ran.lab.client.get(&path).text();
+    let lines: Vec<_> = text.split("\r\n").collect();
+    assert_eq!(
+        (lines.len(), lines[0], lines[200_001]),
+        (200_002, "n,x", "")
+    );
+    let told = lines[1..200_001].iter().enumerate();
+    for (row, line) in told {
+        assert_eq!(*line, format!("{row},0.1"));
+    }
+}

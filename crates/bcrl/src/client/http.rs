@@ -149,6 +149,11 @@ impl Server {
         self.download(id, "result").await
     }
 
+    /// The same as CSV, where it is a table.
+    pub(super) async fn result_as_csv(&self, id: JobId) -> Result<Download, Error> {
+        self.download(id, "result?format=csv").await
+    }
+
     /// What the job's script wrote to stderr.
     pub(super) async fn log(&self, id: JobId) -> Result<Download, Error> {
         self.download(id, "log").await

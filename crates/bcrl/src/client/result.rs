@@ -28,7 +28,8 @@ Exit codes:
 
 Examples:
   bcrl result 0190a6f0-1c2d-7abc-8def-0123456789ab | jq .
-  bcrl result 0190a6f0-1c2d-7abc-8def-0123456789ab --output result.json")]
+  bcrl result 0190a6f0-1c2d-7abc-8def-0123456789ab --output result.json
+  bcrl result 0190a6f0-1c2d-7abc-8def-0123456789ab --csv --output result.csv")]
 pub struct ResultArgs {
     /// Job id
     #[arg(value_name = "UUID")]
@@ -37,12 +38,20 @@ pub struct ResultArgs {
     /// File to write, whole or not at all; one that exists is replaced
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// As CSV, where the result is a table
+    #[arg(long)]
+    csv: bool,
 }
 
 pub(super) async fn run(args: &ResultArgs, client: &Client) -> Result<Exit, Error> {
+    let mut download = match args.csv {
+        true => client.server.result_as_csv(args.id).await?,
+        false => client.server.result(args.id).await?,
+    };
     match &args.output {
-        None => print(args.id, client).await?,
-        Some(path) => save(args.id, path, client).await?,
+        None => print_download(&mut download, client).await?,
+        Some(path) => save(&mut download, path, client).await?,
     }
     Ok(Exit::Done)
 }
@@ -50,10 +59,14 @@ pub(super) async fn run(args: &ResultArgs, client: &Client) -> Result<Exit, Erro
 /// Prints a job's result.
 pub(super) async fn print(id: JobId, client: &Client) -> Result<(), Error> {
     let mut download = client.server.result(id).await?;
+    print_download(&mut download, client).await
+}
+
+async fn print_download(download: &mut Download, client: &Client) -> Result<(), Error> {
     if client.terminal.shows_stdout && download.is_json() {
-        return print_laid_out(&mut download, client).await;
+        return print_laid_out(download, client).await;
     }
-    print_as_it_comes(&mut download, client).await
+    print_as_it_comes(download, client).await
 }
 
 /// Prints a body byte for byte.
@@ -88,13 +101,12 @@ async fn print_laid_out(download: &mut Download, client: &Client) -> Result<(), 
     client.terminal.write(b"\n")
 }
 
-async fn save(id: JobId, path: &Path, client: &Client) -> Result<(), Error> {
+async fn save(download: &mut Download, path: &Path, client: &Client) -> Result<(), Error> {
     let failed = |cause| Error::File {
         path: path.to_owned(),
         cause,
     };
-    let mut download = client.server.result(id).await?;
-    let bar = bar_for(&download, client);
+    let bar = bar_for(download, client);
     let mut unfinished = Unfinished::create(path).map_err(failed)?;
     let mut size = 0;
     while let Some(piece) = download.next().await? {

@@ -1,12 +1,16 @@
-//! `GET /api/v1/jobs`: the jobs, newest first, a page at a time.
+//! `GET /api/v1/jobs`: the jobs, newest or oldest first, a page at a time.
+
+use std::sync::Arc;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use job_core::date::Date;
-use job_core::ids::{ApiName, JobId};
+use job_core::entry::Entry;
+use job_core::ids::ApiName;
 use job_core::status::Status;
 use serde::Serialize;
 
+use super::cursor::{Cursor, Order};
 use crate::context::Context;
 use crate::job_json::Job;
 use crate::problem::{Kind, Problem, cut};
@@ -24,9 +28,10 @@ struct Query {
     from: Option<Date>,
     /// Submitted before this date.
     to: Option<Date>,
+    order: Option<Order>,
     limit: Option<usize>,
-    /// What `next` of the page before said: the last job on it.
-    cursor: Option<JobId>,
+    /// What `next` of the page before said.
+    cursor: Option<Cursor>,
 }
 
 impl Query {
@@ -42,6 +47,7 @@ impl Query {
                 "api" => set(&mut query.api, &name, value.parse())?,
                 "from" => set(&mut query.from, &name, date(&value))?,
                 "to" => set(&mut query.to, &name, date(&value))?,
+                "order" => set(&mut query.order, &name, value.parse())?,
                 "limit" => set(&mut query.limit, &name, limit(&value))?,
                 "cursor" => set(&mut query.cursor, &name, value.parse())?,
                 _ => {
@@ -50,7 +56,19 @@ impl Query {
                 }
             }
         }
-        Ok(query)
+        let order = query.order.unwrap_or_default();
+        match &query.cursor {
+            Some(cursor) if cursor.order != order => Err(Kind::BadRequest
+                .problem("cursor: it is one of a list in the other order; begin again without it")),
+            _ => Ok(query),
+        }
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        self.status.is_none_or(|status| entry.status() == status)
+            && self.api.as_ref().is_none_or(|api| entry.api == *api)
+            && self.from.is_none_or(|from| entry.request_date >= from)
+            && self.to.is_none_or(|to| entry.request_date < to)
     }
 }
 
@@ -87,7 +105,7 @@ fn limit(text: &str) -> Result<usize, &'static str> {
 struct Page {
     jobs: Vec<Job>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<JobId>,
+    next: Option<String>,
 }
 
 /// Lists jobs.
@@ -99,30 +117,25 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
     let limit = query.limit.unwrap_or(LIMIT);
     let state = context.state.clone();
     let queue = web::block(move || state.folder.queue()).await??;
-    let start = match query.cursor {
-        None => 0,
-        Some(cursor) => queue
-            .iter()
-            .rev()
-            .position(|entry| entry.uuid == cursor)
-            .map(|place| place + 1)
-            .ok_or_else(|| {
-                Kind::BadRequest.problem(
-                    "cursor: the job that it names is no longer kept; begin again without it",
-                )
-            })?,
+    let order = query.order.unwrap_or_default();
+    let entries: Box<dyn Iterator<Item = &Arc<Entry>>> = match order {
+        Order::Newest => Box::new(queue.iter().rev()),
+        Order::Oldest => Box::new(queue.iter()),
     };
-    let wanted = queue.iter().rev().skip(start).filter(|entry| {
-        query.status.is_none_or(|status| entry.status() == status)
-            && query.api.as_ref().is_none_or(|api| entry.api == *api)
-            && query.from.is_none_or(|from| entry.request_date >= from)
-            && query.to.is_none_or(|to| entry.request_date < to)
-    });
+    let rest = match &query.cursor {
+        None => entries,
+        Some(cursor) => {
+            let known = queue.get(cursor.uuid).is_some();
+            Box::new(cursor.go_on(entries, known))
+        }
+    };
     // One more than is shown tells whether there is a next page.
+    let wanted = rest.filter(|entry| query.wants(entry));
     let mut page: Vec<_> = wanted.take(limit + 1).cloned().collect();
     let more = page.len() > limit;
     page.truncate(limit);
-    let next = page.last().filter(|_| more).map(|entry| entry.uuid);
+    let last = page.last().filter(|_| more);
+    let next = last.map(|entry| Cursor::behind(entry, order).to_string());
     let (state, now) = (context.state.clone(), context.state.clock.now());
     let page = web::block(move || state.folder.settled(page, now)).await??;
     let jobs = page
@@ -130,11 +143,9 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
         .map(|entry| Job::of_entry(&context, entry, entry.state()));
     let jobs = jobs.collect();
     let mut answer = HttpResponse::Ok();
-    if let Some(next) = next {
-        answer.insert_header((
-            header::LINK,
-            format!("<{}>; rel=\"next\"", next_url(&context, next)),
-        ));
+    if let Some(next) = &next {
+        let link = format!("<{}>; rel=\"next\"", next_url(&context, next));
+        answer.insert_header((header::LINK, link));
     }
     answer.insert_header((header::CACHE_CONTROL, "no-cache"));
     answer.insert_header((header::VARY, "Accept-Language"));
@@ -142,7 +153,7 @@ pub async fn list(context: Context) -> Result<HttpResponse, Problem> {
 }
 
 /// The same query, one page on.
-fn next_url(context: &Context, next: JobId) -> String {
+fn next_url(context: &Context, next: &str) -> String {
     let query = context.request.query_string();
     let kept = query
         .split('&')

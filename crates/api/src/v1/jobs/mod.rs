@@ -1,6 +1,8 @@
 //! `/api/v1/jobs`
 
 pub mod cancel;
+pub mod csv;
+mod cursor;
 pub mod events;
 pub mod job;
 pub mod list;

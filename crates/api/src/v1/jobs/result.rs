@@ -1,22 +1,28 @@
-//! `GET /api/v1/jobs/{uuid}/result`: what the job's script printed, as it printed it.
+//! `GET /api/v1/jobs/{uuid}/result`: what the job's script printed, as it printed it, or as CSV where it is a table.
 
 use actix_files::NamedFile;
 use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, web};
 use job_core::status::State;
 use shared_folder::view::PublishedResponse;
 
-use super::{find, send};
+use super::{csv, find, send};
+use crate::accept;
 use crate::context::Context;
+use crate::endpoint::{CSV, JSON};
 use crate::job_json::Job;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, cut};
+use crate::table::Reader;
 
 /// Streams the result, or the part of it that is asked for.
 ///
 /// # Errors
 /// `result-not-ready`, `job-failed`, `job-canceled`, `result-corrupt`, `range-not-satisfiable`, `precondition-failed`,
-/// and those of the job itself.
+/// `not-acceptable` where CSV is asked for and the result is no table, `bad-request` where the query is none, and those
+/// of the job itself.
 pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
+    let form = Form::asked_for(&context)?;
     let view = find(&context).await?;
     match &view.state {
         State::Done { .. } => {}
@@ -48,9 +54,17 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
         }
         Err(error) => return Err(corrupt(&context, &error.to_string())),
     };
-    let named = NamedFile::from_file(file, "result.json")
-        .map_err(|error| corrupt(&context, &error.to_string()))?;
-    let answer = send(&context, named, "application/json")?;
+    let unreadable = |error: std::io::Error| corrupt(&context, &error.to_string());
+    let mut answer = match form {
+        Form::Json => {
+            let named = NamedFile::from_file(file, "result.json").map_err(unreadable)?;
+            send(&context, named, JSON)?
+        }
+        Form::Csv(reader) => csv::send(&context, &view.entry, file, reader).await?,
+    };
+    answer
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("Accept"));
     if context.request.method() == Method::GET && answer.status().is_success() {
         context
             .state
@@ -60,7 +74,52 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
     Ok(answer)
 }
 
-fn corrupt(context: &Context, why: &str) -> Problem {
+/// What a result can be sent as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Csv(Reader),
+}
+
+impl Form {
+    /// What the query says, else what the client likes best. A link says it in the query, which so counts more.
+    fn asked_for(context: &Context) -> Result<Self, Problem> {
+        let query = context.request.query_string();
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|error| Kind::BadRequest.problem(cut(&format!("the query: {error}"))))?;
+        let (mut format, mut reader) = (None, None);
+        for (name, value) in pairs.iter() {
+            let twice = match (name.as_str(), value.as_str()) {
+                ("format", "json") => format.replace(JSON).is_some(),
+                ("format", "csv") => format.replace(CSV).is_some(),
+                ("format", _) => {
+                    return Err(Kind::BadRequest.problem("format: json or csv is due"));
+                }
+                ("bom", "true") => reader.replace(Reader::Spreadsheet).is_some(),
+                ("bom", "false") => reader.replace(Reader::Program).is_some(),
+                ("bom", _) => return Err(Kind::BadRequest.problem("bom: true or false is due")),
+                _ => {
+                    let detail = format!("the query: there is no parameter {name:?}");
+                    return Err(Kind::BadRequest.problem(cut(&detail)));
+                }
+            };
+            if twice {
+                return Err(Kind::BadRequest.problem(format!("{name}: it is given twice")));
+            }
+        }
+        let liked = || accept::preferred(context.request.headers(), &[JSON, CSV]);
+        match format.or_else(liked) {
+            Some(CSV) => Ok(Form::Csv(reader.unwrap_or(Reader::Program))),
+            Some(_) => Ok(Form::Json),
+            None => {
+                let detail = format!("this URL answers with {JSON} or {CSV}");
+                Err(Kind::NotAcceptable.problem(detail))
+            }
+        }
+    }
+}
+
+pub(super) fn corrupt(context: &Context, why: &str) -> Problem {
     tracing::error!(request.id = %context.id, job.id = context.parameter("uuid"), why, "a result cannot be read");
     Kind::ResultCorrupt.problem("the job is done, but its result cannot be read any more")
 }

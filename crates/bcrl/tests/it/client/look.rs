@@ -111,6 +111,26 @@ fn a_result_goes_to_stdout_or_to_a_file() {
 }
 
 #[test]
+fn a_table_is_fetched_as_csv_where_that_is_asked_for() {
+    let csv = format!("{RESULT}?format=csv");
+    let outcome = play(
+        vec![answer(&csv, 200, "a\r\n1\r\n")],
+        &["result", ID, "--csv"],
+    );
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str()),
+        (Some(0), "a\r\n1\r\n")
+    );
+    let detail = r#""detail":"the result is no table: take it as JSON""#;
+    let outcome = play(
+        vec![problem(&csv, 406, "not-acceptable", detail)],
+        &["result", ID, "--csv"],
+    );
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("take it as JSON"));
+}
+
+#[test]
 fn there_is_no_result_before_the_end() {
     let detail = r#""detail":"the job is processing""#;
     let outcome = play(
