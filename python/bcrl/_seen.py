@@ -68,9 +68,10 @@ class Seen:
             run = self.details.get("attempt")
             if isinstance(run, int) and run > 0:
                 words += f", to be run again (run {run} has ended)"
+            words += self._expected_end()
         elif self.status == PROCESSING:
             progress = self.object("progress")
-            words += f", {_progress(progress)}" if progress else ""
+            words += f", {_progress(progress)}" if progress else self._expected_end()
         elif self.status == FAILED:
             failure = self.object("failure")
             words += f": {failure_in_words(failure)}" if failure else ""
@@ -78,6 +79,12 @@ class Seen:
             took = self.took()
             words += f" in {_time(took)}" if took is not None else ""
         return words
+
+    def _expected_end(self) -> str:
+        """When it will probably end, where that is known; in the zone of whoever looks."""
+        finish = (self.object("estimate") or {}).get("finish")
+        median = _dates.parse(finish.get("p50")) if isinstance(finish, dict) else None
+        return f", to end about {median.moment.astimezone():%H:%M:%S}" if median else ""
 
     def brief(self) -> str:
         """The same in one line."""

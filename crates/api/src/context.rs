@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::feed::Feed;
+use crate::forecast::Forecast;
 use crate::site::Site;
 use crate::v1::jobs::csv::Memory;
 
@@ -66,6 +67,8 @@ pub struct State {
     pub feed: Arc<Feed>,
     /// The memory for results that are made CSV of.
     pub(crate) csv_memory: Memory,
+    /// What is expected of the jobs.
+    pub forecast: Forecast,
     /// When it started.
     pub(crate) started: Instant,
 }

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use job_core::catalog::{Catalog, Label};
 use job_core::date::Date;
 use job_core::entry::Entry;
+use job_core::estimate;
 use job_core::ids::{ApiName, JobId, WorkerId};
 use job_core::lease::Lease;
 use job_core::status::{Failure, State, Status};
@@ -12,6 +13,11 @@ use serde::Serialize;
 use shared_folder::JobView;
 
 use crate::context::Context;
+
+/// Nobody is asked to come again sooner, in seconds.
+const SOONEST: u32 = 1;
+/// Nobody is asked to come again later, in seconds.
+const LATEST: u32 = 30;
 
 /// A job. What is absent is unknown, or does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,6 +59,9 @@ pub struct Job {
     /// Until when it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_date: Option<Date>,
+    /// When it will probably start and finish; absent where its API, or one before it, has fewer than ten known runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -72,6 +81,25 @@ pub struct Progress {
     /// What it says about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// When a job will probably start and finish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// When it starts; absent where it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Spread>,
+    /// When it finishes.
+    pub finish: Spread,
+}
+
+/// Between what dates something will probably come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// In half of all cases it comes by then.
+    pub p50: Date,
+    /// In nine of ten cases it comes by then.
+    pub p90: Date,
 }
 
 /// Where the rest of a job is.
@@ -123,6 +151,7 @@ impl Job {
                 .flatten()
                 .max()
                 .unwrap_or(view.entry.request_date),
+            estimate: expected(context, view),
             cancel_requested: view.cancel_requested,
             ..Job::of_entry(context, &view.entry, &view.state)
         }
@@ -147,6 +176,7 @@ impl Job {
             finished_date: finished,
             retrieved_date: entry.retrieved_date,
             expires_date: finished.map(|finished| finished.plus(context.state.config.options.keep)),
+            estimate: None,
             failure: match state {
                 State::Failed { failure, .. } => failure.clone(),
                 _ => None,
@@ -161,13 +191,16 @@ impl Job {
         }
     }
 
-    /// Whole seconds after which it is worth asking again.
-    pub fn retry_after(&self) -> u32 {
-        // A job that waits behind many is asked for less often.
-        match self.queue_position {
-            Some(position) => u32::try_from(position).unwrap_or(u32::MAX).clamp(1, 30),
-            None => 1,
-        }
+    /// Whole seconds after which it is worth asking again: when it will probably have ended, where that is known, and
+    /// the later the more jobs are before it, where it is not.
+    pub fn retry_after(&self, now: Date) -> u32 {
+        let finish = self
+            .estimate
+            .map(|estimate| estimate.finish.p50.since(now).num_seconds() + 1);
+        let seconds = finish.or(self.queue_position.map(|place| place as i64));
+        seconds.map_or(SOONEST, |seconds| {
+            u32::try_from(seconds.max(0)).map_or(LATEST, |seconds| seconds.clamp(SOONEST, LATEST))
+        })
     }
 
     /// The weak entity tag: it changes with status, progress, failure and a wish to cancel, not with the place in the
@@ -193,9 +226,10 @@ impl Job {
     }
 
     /// The answer that shows it.
-    pub fn answer(&self, mut answer: HttpResponseBuilder) -> HttpResponse {
+    pub fn answer(&self, context: &Context, mut answer: HttpResponseBuilder) -> HttpResponse {
         if !self.status.is_final() {
-            answer.insert_header((header::RETRY_AFTER, self.retry_after().to_string()));
+            let seconds = self.retry_after(context.state.clock.now());
+            answer.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         self.headers(&mut answer).json(self)
     }
@@ -217,6 +251,27 @@ fn latest_run(lease: &Lease, running: bool) -> Option<u32> {
     } else {
         lease.attempts.last().map(|run| run.attempt)
     }
+}
+
+/// What is expected of a job. A script that failed runs again after a pause that no estimate knows of.
+fn expected(context: &Context, view: &JobView) -> Option<Estimate> {
+    let waits = view.state.status() == Status::Pending;
+    let lease = view.lease.as_ref();
+    if view.state.status().is_final()
+        || lease.is_some_and(|lease| waits && lease.retry_date.is_some())
+    {
+        return None;
+    }
+    let told = context.state.forecast.of(view.entry.uuid)?;
+    let spread = |spread: estimate::Spread| Spread {
+        p50: spread.p50,
+        p90: spread.p90,
+    };
+    // What was told of a job before it started, or was given back, is old.
+    (told.start.is_some() == waits).then(|| Estimate {
+        start: told.start.map(spread),
+        finish: spread(told.finish),
+    })
 }
 
 /// The API's name for people, in the language that the client prefers; Japanese where it says nothing.

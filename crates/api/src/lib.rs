@@ -8,8 +8,9 @@
 //! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
-//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] and [`table`]
-//! (what it gets), [`feed`] (how it hears of changes).
+//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may
+//! send), [`job_json`] and [`table`] (what it gets), [`feed`] (how it hears of changes), [`forecast`] (what it may
+//! expect).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
@@ -20,6 +21,7 @@ pub mod context;
 pub mod dispatch;
 pub mod endpoint;
 pub mod feed;
+pub mod forecast;
 pub mod health;
 pub mod idempotency;
 pub mod job_json;

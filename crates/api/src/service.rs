@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::context::State;
 use crate::dispatch::dispatch;
 use crate::feed::{self, Feed};
+use crate::forecast::Forecast;
 use crate::site::{self, Site};
 use crate::v1::jobs::csv::Memory;
 
@@ -66,6 +67,7 @@ impl Server {
             submitter: Submitter::start(folder.clone()),
             workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
             feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
+            forecast: Forecast::default(),
             csv_memory: Memory::default(),
             started: Instant::now(),
             config,

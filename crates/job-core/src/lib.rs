@@ -11,6 +11,7 @@
 //! - [`status`], [`entry`], [`queue`]: a job's state, its line in the index, the index.
 //! - [`catalog`], [`route`]: which APIs there are, and which URL means which.
 //! - [`claim`], [`lease`], [`liveness`]: who runs a job, and how a dead worker's job is taken over.
+//! - [`estimate`]: when a job will probably start and finish.
 //! - [`document`]: whether what a script printed is a result.
 //! - [`files`]: request, receipt, progress and heartbeat as they stand in the shared folder.
 //! - [`idempotency`]: what a submission is that is sent once more.
@@ -21,6 +22,7 @@ pub mod claim;
 pub mod date;
 pub mod document;
 pub mod entry;
+pub mod estimate;
 pub mod files;
 pub mod idempotency;
 pub mod ids;

@@ -163,7 +163,7 @@ impl SharedFolder {
             ended if ended.status().is_final() => State::Processing { token: None },
             state => state.clone(),
         };
-        let lease: Option<Lease> = self.record(&self.dirs.lease, &file, LEASE_LIMIT);
+        let lease = self.lease(uuid);
         let progress = match state.status() {
             Status::Processing => self.record(&self.dirs.progress, &file, PROGRESS_LIMIT),
             _ => None,
@@ -242,6 +242,11 @@ impl SharedFolder {
             Err(error) if error.is_of_the_file() => Ok(None),
             read => read,
         }
+    }
+
+    /// Who runs a job, or ran it last; nothing where nobody did, or the lease cannot be read.
+    pub fn lease(&self, uuid: JobId) -> Option<Lease> {
+        self.record(&self.dirs.lease, &format!("{uuid}.json"), LEASE_LIMIT)
     }
 
     /// The response of a job, to be streamed from.

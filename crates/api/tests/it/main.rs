@@ -8,6 +8,7 @@
 mod bad_inputs;
 mod cancel;
 mod catalogs;
+mod forecast;
 mod list;
 mod process;
 mod result;

@@ -7,6 +7,8 @@ use job_core::ids::JobId;
 use job_core::status::Status;
 use serde::Deserialize;
 
+use super::show;
+
 /// A job as the server tells it. What is absent is unknown or does not apply.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Job {
@@ -38,6 +40,8 @@ pub(super) struct Job {
     pub(super) expires_date: Option<Date>,
     /// Why it failed.
     pub(super) failure: Option<Failure>,
+    /// When it will probably start and finish.
+    pub(super) estimate: Option<Estimate>,
     /// Whether its end was asked for.
     #[serde(default)]
     pub(super) cancel_requested: bool,
@@ -47,6 +51,24 @@ pub(super) struct Job {
     /// The server's JSON of this job.
     #[serde(skip)]
     pub(super) json: String,
+}
+
+/// When a job will probably start and finish.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Estimate {
+    /// When it starts; absent where it has.
+    pub(super) start: Option<Spread>,
+    /// When it finishes.
+    pub(super) finish: Spread,
+}
+
+/// Between what dates something will probably come.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Spread {
+    /// In half of all cases it comes by then.
+    pub(super) p50: Date,
+    /// In nine of ten cases it comes by then.
+    pub(super) p90: Date,
 }
 
 /// How far a job is, in its script's own words.
@@ -92,6 +114,12 @@ impl Job {
         Some(self.finished_date?.since(self.request_date?))
     }
 
+    fn expected_end(&self) -> String {
+        self.estimate.map_or(String::new(), |estimate| {
+            format!(", to end about {}", show::local_time(estimate.finish.p50))
+        })
+    }
+
     /// Where it stands, in one line.
     pub(super) fn standing(&self) -> String {
         match self.status {
@@ -105,11 +133,11 @@ impl Job {
                     Some(run @ 1..) => format!(", to be run again (run {run} has ended)"),
                     _ => String::new(),
                 };
-                format!("pending{place}{again}")
+                format!("pending{place}{again}{}", self.expected_end())
             }
             Status::Processing => match &self.progress {
                 Some(progress) => format!("processing, {progress}"),
-                None => "processing".to_owned(),
+                None => format!("processing{}", self.expected_end()),
             },
             Status::Failed => match &self.failure {
                 Some(failure) => format!("failed: {failure}"),
@@ -189,6 +217,19 @@ mod tests {
             (r#""status":"done","unknown":1"#, "done"),
         ] {
             assert_eq!(standing(rest), expected);
+        }
+    }
+
+    #[test]
+    fn when_it_will_probably_end_is_told_where_that_is_known() {
+        let finish = "2026-01-01T00:00:00Z".parse().unwrap();
+        let estimate =
+            r#""estimate":{"finish":{"p50":"2026-01-01T00:00:00Z","p90":"2026-01-01T00:01:00Z"}}"#;
+        for status in ["pending", "processing"] {
+            assert_eq!(
+                standing(&format!(r#""status":"{status}",{estimate}"#)),
+                format!("{status}, to end about {}", show::local_time(finish))
+            );
         }
     }
 

@@ -10,6 +10,12 @@ pub(super) fn local(date: Date) -> String {
     moment.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The time of a date that is near, in the zone of whoever looks, to the second.
+pub(super) fn local_time(date: Date) -> String {
+    let moment = date.moment().with_timezone(&Local);
+    moment.format("%H:%M:%S").to_string()
+}
+
 /// How long something took: milliseconds at first, coarser as it gets longer.
 pub(super) fn time(delta: TimeDelta) -> String {
     let millis = delta.num_milliseconds().max(0);

@@ -5,7 +5,7 @@ use job_core::date::Date;
 use super::error::Error;
 use super::exit::Exit;
 use super::ids::{self, IdArg};
-use super::job::Job;
+use super::job::{Job, Spread};
 use super::settings::Format;
 use super::{Client, show};
 
@@ -51,6 +51,8 @@ fn describe(job: &Job) -> Vec<(&'static str, String)> {
         Some(took) => format!("{date} ({} after the request)", show::time(took)),
         None => date,
     });
+    let start = job.estimate.and_then(|estimate| estimate.start);
+    let finish = job.estimate.map(|estimate| estimate.finish);
     let files: Vec<String> = job
         .files
         .iter()
@@ -66,7 +68,9 @@ fn describe(job: &Job) -> Vec<(&'static str, String)> {
         ),
         ("attempt", run),
         ("requested", date(job.request_date)),
+        ("starts", start.map(expected)),
         ("started", date(job.started_date)),
+        ("finishes", finish.map(expected)),
         ("finished", finished),
         ("retrieved", date(job.retrieved_date)),
         ("kept until", date(job.expires_date)),
@@ -76,6 +80,11 @@ fn describe(job: &Job) -> Vec<(&'static str, String)> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
+}
+
+fn expected(spread: Spread) -> String {
+    let (median, late) = (show::local(spread.p50), show::local(spread.p90));
+    format!("about {median}, in 9 of 10 cases by {late}")
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub async fn cancel(context: Context) -> Result<HttpResponse, Problem> {
     match web::block(move || state.folder.cancel(uuid, now)).await?? {
         Cancel::Canceled | Cancel::Requested => {
             tracing::info!(job.id = %uuid, request.id = %context.id, "a job's end was asked for");
-            Ok(Job::new(&context, &find(&context).await?).answer(HttpResponse::Ok()))
+            Ok(Job::new(&context, &find(&context).await?).answer(&context, HttpResponse::Ok()))
         }
         Cancel::AlreadyFinal(status) => {
             Err(Kind::JobFinal.problem(format!("the job has ended: it is {status}")))

@@ -38,7 +38,7 @@ pub async fn job(context: Context) -> Result<HttpResponse, Problem> {
     if is_known(&context, &job) {
         return Ok(job.headers(&mut answer).finish());
     }
-    Ok(job.answer(answer))
+    Ok(job.answer(&context, answer))
 }
 
 /// Whether the client has this state of the job already. Weak comparison (RFC 9110 section 13.1.2): `W/` in front makes

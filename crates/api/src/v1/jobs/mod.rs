@@ -30,7 +30,11 @@ async fn find(context: &Context) -> Result<JobView, Problem> {
     let uuid = id(context)?;
     let state = context.state.clone();
     let now = state.clock.now();
-    let view = web::block(move || state.folder.job(uuid, now)).await??;
+    let view = web::block(move || {
+        state.forecast.look(&state);
+        state.folder.job(uuid, now)
+    })
+    .await??;
     view.ok_or_else(|| unknown(context, uuid))
 }
 

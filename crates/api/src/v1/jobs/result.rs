@@ -29,7 +29,7 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
         State::Pending | State::Processing { .. } => {
             let job = Job::new(&context, &view);
             let problem = Kind::ResultNotReady.problem(format!("the job is {}", job.status));
-            return Err(problem.retry_after(job.retry_after()));
+            return Err(problem.retry_after(job.retry_after(context.state.clock.now())));
         }
         State::Failed { failure, .. } => {
             return Err(Kind::JobFailed

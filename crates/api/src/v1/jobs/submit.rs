@@ -125,7 +125,8 @@ pub(super) async fn accept(
         let key = key.map(known_by);
         let (name, date) = (request.api.clone(), request.request_date);
         let accepted = state.submitter.submit(request, key)?;
-        // The job is accepted whatever the look at it says.
+        // The job is accepted whatever the looks at it say.
+        state.forecast.look(&state);
         let seen = state.folder.job(accepted.uuid(), now).ok().flatten();
         let unseen = || JobView::pending(Entry::pending(accepted.uuid(), name, date));
         Ok(Some((accepted, seen.unwrap_or_else(unseen))))
@@ -159,7 +160,7 @@ pub(super) async fn accept(
     let this = &job.links.this;
     answer.insert_header((header::LOCATION, this.clone()));
     answer.insert_header((header::LINK, format!("<{this}>; rel=\"monitor\"")));
-    Ok(job.answer(answer))
+    Ok(job.answer(context, answer))
 }
 
 /// The answer to a submission that was only to be checked, and has nothing wrong with it.
