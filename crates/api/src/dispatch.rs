@@ -3,6 +3,7 @@
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
+use job_core::ids::{ApiName, JobId};
 use job_core::route::{Lookup, Target};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
@@ -10,7 +11,8 @@ use uuid::Uuid;
 use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
 use crate::problem::{Kind, Problem};
-use crate::{accept, body, health, problem_page, v1};
+use crate::site::Site;
+use crate::{accept, body, docs, health, problem_page, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,7 +65,13 @@ async fn answer(
         method.clone()
     };
     let site = context.site.clone();
-    match site.routes.find(looked_up.as_str(), &segments) {
+    let found = match site.routes.find(looked_up.as_str(), &segments) {
+        Lookup::Found(route, _) if !is_for(&site, &segments, &route.method) => {
+            site.routes.find(Method::OPTIONS.as_str(), &segments)
+        }
+        found => found,
+    };
+    match found {
         Lookup::Found(route, parameters) => {
             context.parameters = parameters;
             match &route.target {
@@ -81,7 +89,10 @@ async fn answer(
             }
         }
         Lookup::OtherMethods(methods) => {
-            let mut allowed: Vec<&str> = methods.into_iter().chain(["OPTIONS"]).collect();
+            let fits = methods
+                .into_iter()
+                .filter(|method| is_for(&site, &segments, method));
+            let mut allowed: Vec<&str> = fits.chain(["OPTIONS"]).collect();
             if allowed.contains(&"GET") {
                 allowed.push("HEAD");
             }
@@ -98,6 +109,25 @@ async fn answer(
                 .with_header(allow.0, &allow.1))
         }
         Lookup::Nothing => Err(Kind::NotFound.problem("there is nothing at this URL")),
+    }
+}
+
+/// Whether a method is for what the URL names: an API and a job may stand at the same place of a URL, and are asked for
+/// different things. What is neither is left to whoever answers.
+fn is_for(site: &Site, segments: &[String], method: &str) -> bool {
+    let [api, v1, jobs, name] = segments else {
+        return true;
+    };
+    if [api, v1, jobs] != ["api", "v1", "jobs"] {
+        return true;
+    }
+    let is_api = name
+        .parse()
+        .is_ok_and(|name: ApiName| site.catalog.get(&name).is_some());
+    let is_job = name.parse::<JobId>().is_ok();
+    match method {
+        "POST" => is_api || !is_job,
+        _ => is_job || !is_api,
     }
 }
 
@@ -128,6 +158,9 @@ async fn call(
         Endpoint::Apis => v1::apis::apis(context).await,
         Endpoint::Healthz => Ok(health::healthz()),
         Endpoint::Readyz => health::readyz(context).await,
+        Endpoint::OpenApi => Ok(docs::openapi(&context)),
+        Endpoint::Docs => Ok(docs::front()),
+        Endpoint::DocsFile => docs::file(&context),
         Endpoint::ProblemPage => problem_page::page(&context),
     }
 }

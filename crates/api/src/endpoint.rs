@@ -35,6 +35,12 @@ pub enum Endpoint {
     Healthz,
     /// `GET /readyz`
     Readyz,
+    /// `GET /openapi.json`
+    OpenApi,
+    /// `GET /docs`
+    Docs,
+    /// `GET /docs/{file}`
+    DocsFile,
     /// `GET /problems/{name}`
     ProblemPage,
 }
@@ -52,7 +58,7 @@ struct BuiltIn {
     en: &'static str,
 }
 
-const TABLE: [BuiltIn; 13] = [
+const TABLE: [BuiltIn; 16] = [
     BuiltIn {
         endpoint: Endpoint::Submit,
         method: "POST",
@@ -150,6 +156,30 @@ const TABLE: [BuiltIn; 13] = [
         en: "Can jobs be run",
     },
     BuiltIn {
+        endpoint: Endpoint::OpenApi,
+        method: "GET",
+        pattern: "/openapi.json",
+        key: "openapi",
+        ja: "API定義取得API",
+        en: "Get the API's description",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Docs,
+        method: "GET",
+        pattern: "/docs",
+        key: "docs",
+        ja: "APIドキュメント",
+        en: "The API's documentation",
+    },
+    BuiltIn {
+        endpoint: Endpoint::DocsFile,
+        method: "GET",
+        pattern: "/docs/{file}",
+        key: "docs-file",
+        ja: "APIドキュメントの部品",
+        en: "A part of the API's documentation",
+    },
+    BuiltIn {
         endpoint: Endpoint::ProblemPage,
         method: "GET",
         pattern: "/problems/{name}",
@@ -172,7 +202,12 @@ impl Endpoint {
         match self {
             Endpoint::Log => &["text/plain"],
             Endpoint::Events => &["text/event-stream"],
-            Endpoint::Result | Endpoint::Healthz | Endpoint::Readyz | Endpoint::ProblemPage => &[],
+            Endpoint::Result
+            | Endpoint::Healthz
+            | Endpoint::Readyz
+            | Endpoint::Docs
+            | Endpoint::DocsFile
+            | Endpoint::ProblemPage => &[],
             _ => &[JSON],
         }
     }

@@ -11,6 +11,7 @@ use job_core::lease::Lease;
 use job_core::status::{Failure, State, Status};
 use serde::Serialize;
 use shared_folder::JobView;
+use utoipa::ToSchema;
 
 use crate::context::Context;
 
@@ -20,50 +21,66 @@ const SOONEST: u32 = 1;
 const LATEST: u32 = 30;
 
 /// A job. What is absent is unknown, or does not apply.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Job {
     /// The job's id.
+    #[schema(value_type = uuid::Uuid)]
     pub uuid: JobId,
     /// Its API.
+    #[schema(value_type = String)]
     pub api: ApiName,
     /// The API's name for people, in the language that the client prefers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub label: Option<String>,
     /// Where it stands.
+    #[schema(value_type = String)]
     pub status: Status,
     /// How far its script is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub progress: Option<Progress>,
     /// Its place among the pending jobs: 1 is next.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub queue_position: Option<usize>,
     /// The number of its latest run; 1 is the first. A pending job that has one waits to be run again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub attempt: Option<u32>,
     /// Who runs it, or ran it last.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     pub worker: Option<WorkerId>,
     /// When it was submitted.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     pub request_date: Date,
     /// When its status or progress changed last.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     pub updated_date: Date,
     /// When its latest run began.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     pub started_date: Option<Date>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     pub finished_date: Option<Date>,
     /// When a client first fetched its result.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     pub retrieved_date: Option<Date>,
     /// Until when it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, nullable = false)]
     pub expires_date: Option<Date>,
     /// When it will probably start and finish; absent where its API, or one before it, has fewer than ten known runs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub estimate: Option<Estimate>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::openapi::Failure>, nullable = false)]
     pub failure: Option<Failure>,
     /// Whether a client asked for its end, and it has not come yet.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -73,37 +90,42 @@ pub struct Job {
 }
 
 /// How far a script is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Progress {
     /// From 0 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub percent: Option<f64>,
     /// What it says about it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub message: Option<String>,
 }
 
 /// When a job will probably start and finish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Estimate {
     /// When it starts; absent where it has.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub start: Option<Spread>,
     /// When it finishes.
     pub finish: Spread,
 }
 
 /// Between what dates something will probably come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Spread {
     /// In half of all cases it comes by then.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     pub p50: Date,
     /// In nine of ten cases it comes by then.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     pub p90: Date,
 }
 
 /// Where the rest of a job is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Links {
     /// The job itself.
     #[serde(rename = "self")]

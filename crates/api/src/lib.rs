@@ -5,7 +5,8 @@
 //! - [`dispatch`]: one table finds who answers ([`context`] is what that one is given); every answer gets its request
 //!   id.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
-//! - [`v1`], [`health`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
+//! - [`v1`], [`health`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
+//! - [`openapi`]: all of that, described for programs.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
 //! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may
@@ -19,12 +20,14 @@ pub mod body;
 pub mod config;
 pub mod context;
 pub mod dispatch;
+pub mod docs;
 pub mod endpoint;
 pub mod feed;
 pub mod forecast;
 pub mod health;
 pub mod idempotency;
 pub mod job_json;
+pub mod openapi;
 pub mod params;
 pub mod prefer;
 pub mod problem;

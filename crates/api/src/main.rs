@@ -1,5 +1,6 @@
 //! The command `bcrl-api`: one enum of what it can be, one match.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use api::Config;
 use boot::Parts;
 use clap::{Parser, Subcommand};
+use job_core::catalog::Catalog;
 
 /// The HTTP job API: accepts jobs, shows how they stand, hands out what they made.
 ///
@@ -29,6 +31,9 @@ struct Cli {
     /// Print the settings that are in force, and end
     #[arg(long)]
     print_config: bool,
+    /// Print the description of what is built in as OpenAPI 3.1, and end
+    #[arg(long)]
+    print_openapi: bool,
 }
 
 #[derive(Subcommand)]
@@ -36,6 +41,15 @@ enum Role {
     /// The second process of the folder's self-test
     #[command(hide = true)]
     LockProbe { path: PathBuf },
+}
+
+/// Prints the description of what is built in.
+fn print_openapi() -> ExitCode {
+    let document = api::openapi::document(&Catalog::default());
+    let text = serde_json::to_string_pretty(&document).expect("a description always serializes");
+    // Whoever closed the pipe has read enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
 }
 
 fn main() -> ExitCode {
@@ -48,6 +62,7 @@ fn main() -> ExitCode {
     };
     match cli.role {
         Some(Role::LockProbe { path }) => shared_folder::self_test::probe(&path),
+        None if cli.print_openapi => print_openapi(),
         None if cli.print_config => boot::run::print_config(file, typed),
         None => boot::main(file, typed, |settings, clock, shutdown| async move {
             api::run(

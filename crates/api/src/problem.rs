@@ -7,6 +7,7 @@ use job_core::status::Failure;
 use serde::Serialize;
 use shared_folder::FolderError;
 use shared_folder::submit::Refused;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// So many characters of what a client sent are sent back at most.
@@ -294,7 +295,7 @@ pub struct Problem {
 }
 
 /// What is wrong at one place of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// What is wrong; cut, since it may quote the client.
     pub detail: String,

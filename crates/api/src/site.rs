@@ -7,10 +7,12 @@ use job_core::catalog::{Api, Catalog};
 use job_core::ids::ApiName;
 use job_core::route::{Pattern, Route, RouteTable, Target};
 use jsonschema::Validator;
+use serde_json::Value;
 use shared_folder::catalog::CatalogStamp;
 use shared_folder::{FolderError, SharedFolder};
 
 use crate::endpoint::Endpoint;
+use crate::openapi;
 
 /// One state of the catalogs.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Site {
     pub catalog: Catalog,
     /// Who answers which URL.
     pub routes: RouteTable,
+    /// The description of all that there is.
+    pub openapi: Value,
     /// Tells this state from another.
     pub stamp: CatalogStamp,
     validators: HashMap<ApiName, (Arc<Api>, Arc<Validator>)>,
@@ -50,6 +54,7 @@ pub fn read(folder: &SharedFolder, before: Option<&Site>) -> Result<Site, Folder
     let mut site = Site {
         catalog: Catalog::default(),
         routes: Endpoint::table(),
+        openapi: openapi::document(&catalog),
         stamp,
         validators: HashMap::new(),
     };

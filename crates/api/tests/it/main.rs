@@ -10,6 +10,7 @@ mod cancel;
 mod catalogs;
 mod forecast;
 mod list;
+mod openapi;
 mod process;
 mod result;
 mod status;

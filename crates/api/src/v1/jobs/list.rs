@@ -9,6 +9,7 @@ use job_core::entry::Entry;
 use job_core::ids::ApiName;
 use job_core::status::Status;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::cursor::{Cursor, Order};
 use crate::context::Context;
@@ -101,10 +102,14 @@ fn limit(text: &str) -> Result<usize, &'static str> {
     }
 }
 
-#[derive(Serialize)]
-struct Page {
+/// A page of jobs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Page {
+    /// The jobs, as the index knows them.
     jobs: Vec<Job>,
+    /// What to send as `cursor` for the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next: Option<String>,
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use shared_folder::idempotency::Key;
 use shared_folder::submit::Accepted;
 use shared_folder::{JobView, job_id};
+use utoipa::ToSchema;
 
 use crate::context::Context;
 use crate::job_json::Job;
@@ -164,8 +165,9 @@ pub(super) async fn accept(
 }
 
 /// The answer to a submission that was only to be checked, and has nothing wrong with it.
-#[derive(Serialize)]
-struct Valid {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Valid {
+    /// `true`: nothing is wrong.
     valid: bool,
 }
 
