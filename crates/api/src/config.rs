@@ -21,6 +21,37 @@ pub struct Config {
     pub beat: Beat,
     /// How long requests that are under way may take to end at a shutdown.
     pub grace: Duration,
+    /// How many clients may be connected at once.
+    pub connections: usize,
+    /// How long a client may keep the server waiting.
+    pub patience: Patience,
+}
+
+/// How long a client may keep the server waiting, before its connection is closed.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until its first byte.
+    pub silence: Duration,
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// Between two pieces of a body; and in each such time so many kB as it has seconds are due.
+    pub body: Duration,
+    /// Until it takes anything of what is to be sent.
+    pub stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            silence: Duration::from_secs(10),
+            head: Duration::from_secs(5),
+            idle: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+        }
+    }
 }
 
 impl Config {
@@ -40,6 +71,8 @@ impl Config {
                 sweep: worker.sweep,
             },
             grace: worker.grace,
+            connections: settings.api.connections,
+            patience: Patience::default(),
         })
     }
 }

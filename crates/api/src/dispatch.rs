@@ -1,5 +1,7 @@
 //! One table finds who answers. Every answer gets its request id, and nothing is guessed from its content.
 
+use std::rc::Rc;
+
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -8,6 +10,7 @@ use job_core::route::{Lookup, Target};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
+use crate::connection::Stage;
 use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
 use crate::problem::{Kind, Problem};
@@ -24,6 +27,8 @@ pub async fn dispatch(
     state: web::Data<State>,
 ) -> HttpResponse {
     let id = Uuid::now_v7();
+    let stage = request.conn_data::<Rc<Stage>>().cloned();
+    let under_way = stage.map(Stage::begin);
     let site = state.site.borrow().clone();
     let path = request.path().to_owned();
     let method = request.method().clone();
@@ -37,6 +42,13 @@ pub async fn dispatch(
     let mut answer = answer(context, &mut payload, &path)
         .await
         .unwrap_or_else(|problem| problem.answer(id));
+    sign(&mut answer, id);
+    tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
+    body::hold_until_made(answer, (payload, under_way))
+}
+
+/// Puts into an answer what stands in all of them.
+pub(crate) fn sign(answer: &mut HttpResponse, id: Uuid) {
     let headers = answer.headers_mut();
     headers.insert(
         REQUEST_ID,
@@ -46,8 +58,6 @@ pub async fn dispatch(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
-    body::leave_rest_unread(answer, payload)
 }
 
 async fn answer(
@@ -55,6 +65,7 @@ async fn answer(
     payload: &mut web::Payload,
     path: &str,
 ) -> Result<HttpResponse, Problem> {
+    body::check_size(&context)?;
     let segments =
         segments(path).ok_or_else(|| Kind::NotFound.problem("there is nothing at this URL"))?;
     let method = context.request.method().clone();

@@ -2,6 +2,7 @@
 //!
 //! The way of a request:
 //! - [`service`]: the process, its listener and its end.
+//! - [`connection`]: one client's connection, and how long it may keep the server waiting.
 //! - [`dispatch`]: one table finds who answers ([`context`] is what that one is given); every answer gets its request
 //!   id.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
@@ -18,6 +19,7 @@
 pub mod accept;
 pub mod body;
 pub mod config;
+pub mod connection;
 pub mod context;
 pub mod dispatch;
 pub mod docs;
@@ -27,6 +29,7 @@ pub mod forecast;
 pub mod health;
 pub mod idempotency;
 pub mod job_json;
+mod listen;
 pub mod openapi;
 pub mod params;
 pub mod prefer;

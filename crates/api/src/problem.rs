@@ -42,11 +42,13 @@ pub enum Kind {
     NotAcceptable,
     /// The body is too large.
     PayloadTooLarge,
+    /// The head is too large.
+    HeadTooLarge,
     /// The body is in a form that is not taken.
     UnsupportedMediaType,
     /// The part that is asked for is not there.
     RangeNotSatisfiable,
-    /// The body came too slowly.
+    /// The request came too slowly.
     RequestTimeout,
     /// Too many wait, or ask, at once.
     RateLimited,
@@ -76,7 +78,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 25] = [
+    pub const ALL: [Kind; 26] = [
         Kind::NotFound,
         Kind::MethodNotAllowed,
         Kind::BadRequest,
@@ -87,6 +89,7 @@ impl Kind {
         Kind::PreconditionFailed,
         Kind::NotAcceptable,
         Kind::PayloadTooLarge,
+        Kind::HeadTooLarge,
         Kind::UnsupportedMediaType,
         Kind::RangeNotSatisfiable,
         Kind::RequestTimeout,
@@ -167,6 +170,12 @@ impl Kind {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 advice: "Send less.",
             },
+            Kind::HeadTooLarge => Facts {
+                name: "head-too-large",
+                title: "The head is too large",
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                advice: "Send a shorter URL, and fewer or shorter headers.",
+            },
             Kind::UnsupportedMediaType => Facts {
                 name: "unsupported-media-type",
                 title: "Unsupported media type",
@@ -181,7 +190,7 @@ impl Kind {
             },
             Kind::RequestTimeout => Facts {
                 name: "request-timeout",
-                title: "The body came too slowly",
+                title: "The request came too slowly",
                 status: StatusCode::REQUEST_TIMEOUT,
                 advice: "Send it again over a better line.",
             },
@@ -395,8 +404,11 @@ impl Problem {
                 answer.insert_header((name.clone(), value));
             }
         }
-        if matches!(self.kind, Kind::PayloadTooLarge | Kind::RequestTimeout) {
-            // What is left of the body is not read.
+        if matches!(
+            self.kind,
+            Kind::PayloadTooLarge | Kind::HeadTooLarge | Kind::RequestTimeout
+        ) {
+            // What is left of the request is not read.
             answer.force_close();
         }
         answer.body(serde_json::to_string(&body).expect("texts and numbers always serialize"))

@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use boot::{Parts, Shutdown};
 use shared_folder::SharedFolder;
@@ -15,14 +14,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
 use crate::context::State;
-use crate::dispatch::dispatch;
 use crate::feed::{self, Feed};
 use crate::forecast::Forecast;
+use crate::listen::serve;
 use crate::site::{self, Site};
 use crate::v1::jobs::csv::Memory;
 
-/// A request's head must be there within this time.
-const HEAD_TIME: Duration = Duration::from_secs(5);
 /// Between two looks at the catalogs.
 const CATALOG_LOOK: Duration = Duration::from_millis(250);
 
@@ -97,18 +94,7 @@ impl Server {
     /// Where the server ends by itself.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let address = self.address()?;
-        let state = web::Data::from(self.state.clone());
-        let shared = state.clone();
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(shared.clone())
-                .default_service(web::to(dispatch))
-        })
-        .client_request_timeout(HEAD_TIME)
-        .shutdown_timeout(self.state.config.grace.as_secs().max(1))
-        .disable_signals()
-        .listen(self.listener)?
-        .run();
+        let server = serve(self.listener, &self.state, &self.ending)?;
         let handle = server.handle();
         let helpers = shutdown.child_token();
         let _helpers_end = helpers.clone().drop_guard();

@@ -42,6 +42,8 @@ const LONGEST_QUEUE: u64 = 75_000;
 const MOST_RUNS: u64 = 1024;
 /// More processes than a run could have without the host's own running out (`pid_max` is 32,768 by default).
 const MOST_PROCESSES: u64 = 30_000;
+/// More connections than one process can have files open.
+const MOST_CONNECTIONS: u64 = 1_000_000;
 /// What the kernel takes for "leave the group as it is" (`chown(2)`).
 const NO_GROUP: u32 = u32::MAX;
 
@@ -146,6 +148,11 @@ fn counts(settings: &Settings) -> Option<Misfit> {
         ),
         ("worker.processes", worker.processes.into(), MOST_PROCESSES),
         ("limits.queue", settings.limits.queue as u64, LONGEST_QUEUE),
+        (
+            "api.connections",
+            settings.api.connections as u64,
+            MOST_CONNECTIONS,
+        ),
     ]
     .into_iter()
     .find_map(|(key, count, most)| {
@@ -334,6 +341,7 @@ mod tests {
             ("limits.log", "\"1KiB\"", "0", "\"1GiB\"", "\"16EiB\""),
             ("limits.queue", "1", "0", "75000", "75001"),
             ("worker.concurrency", "1", "0", "1024", "1025"),
+            ("api.connections", "1", "0", "1000000", "1000001"),
             ("worker.processes", "1", "0", "30000", "30001"),
             (
                 "limits.scratch",

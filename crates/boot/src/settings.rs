@@ -51,6 +51,9 @@ pub struct Api {
     pub listen: SocketAddr,
     /// Whether anybody who reaches the API may use it. Without it, only addresses of this machine are listened on.
     pub allow_anonymous: bool,
+    /// How many clients may be connected at once, from 1 to 1,000,000; more wait until one of them leaves.
+    #[serde(deserialize_with = "written::count")]
+    pub connections: usize,
 }
 
 /// The worker on the APP server.
@@ -339,6 +342,7 @@ impl Default for Api {
         Api {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_anonymous: false,
+            connections: 10_000,
         }
     }
 }

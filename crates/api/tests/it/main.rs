@@ -8,6 +8,7 @@
 mod bad_inputs;
 mod cancel;
 mod catalogs;
+mod connections;
 mod forecast;
 mod list;
 mod openapi;

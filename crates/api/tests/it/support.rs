@@ -235,14 +235,21 @@ pub(crate) fn raw(api: &Process, bytes: impl AsRef<[u8]>) -> Answer {
     let mut stream = connect(api);
     // Where the server has heard enough it closes, and the rest is not taken any more.
     let _ = stream.write_all(bytes.as_ref());
+    let text = read_to_end(&mut stream);
+    let _ = stream.shutdown(Shutdown::Both);
+    parse(&text)
+}
+
+/// Reads until the server closes the connection.
+#[track_caller]
+pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut text = Vec::new();
     match stream.read_to_end(&mut text) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
         Err(error) => panic!("the connection stays open: {error}"),
     }
-    let _ = stream.shutdown(Shutdown::Both);
-    parse(&text)
+    text
 }
 
 /// The head of a request, with an empty line behind it.
@@ -254,8 +261,9 @@ pub(crate) fn head(request: &str, headers: &[&str]) -> String {
     head + "\r\n"
 }
 
+/// Reads an answer.
 #[track_caller]
-fn parse(bytes: &[u8]) -> Answer {
+pub(crate) fn parse(bytes: &[u8]) -> Answer {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(bytes)));
     let head = std::str::from_utf8(&bytes[..end]).unwrap();

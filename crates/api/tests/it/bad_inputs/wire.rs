@@ -23,7 +23,8 @@ fn a_body_whose_length_is_in_doubt_is_refused() {
         let headers = [&["Content-Type: application/json"], length].concat();
         let head = head("POST /api/v1/jobs/open", &headers);
         let answer = raw(&lab.api, head + "2\r\n{}\r\n0\r\n\r\n");
-        assert_eq!(answer.status, 400, "{length:?}");
+        assert_problem(&answer, 400, "bad-request");
+        assert_eq!(answer.header("connection"), Some("close"), "{length:?}");
     }
     assert_eq!(lab.site.index(), json!({"jobs": []}));
 }
@@ -152,7 +153,12 @@ fn what_is_no_request_is_refused_and_the_server_lives() {
     ] {
         let answer = raw(&lab.api, &bytes);
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
-        assert_eq!(answer.status, status, "{shown:?}");
+        let name = match status {
+            400 => "bad-request",
+            _ => "head-too-large",
+        };
+        assert_problem(&answer, status, name);
+        assert_eq!(answer.header("connection"), Some("close"), "{shown:?}");
     }
     assert_eq!(lab.client.get("/healthz").status, 200);
 }
