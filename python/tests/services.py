@@ -81,6 +81,8 @@ class ServiceTest(FolderTest):
             "BCRL_DATA_DIR": str(self.home / "data"),
             "BCRL_APPS_DIR": str(self.home / "apps"),
             "BCRL_API__LISTEN": "127.0.0.1:0",
+            "BCRL_API__RATE__SUBMITS": "off",
+            "BCRL_API__RATE__REQUESTS": "off",
             "BCRL_WORKER__LEASE": "3s",
             "BCRL_WORKER__HEARTBEAT": "500ms",
             "BCRL_WORKER__SWEEP": "300ms",

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use boot::settings::Settings;
+use boot::settings::{RateLimits, Settings};
 use job_core::lease::Beat;
 use shared_folder::Options;
 
@@ -23,6 +23,8 @@ pub struct Config {
     pub grace: Duration,
     /// How many clients may be connected at once.
     pub connections: usize,
+    /// How often each client may ask.
+    pub rate: RateLimits,
     /// How long a client may keep the server waiting.
     pub patience: Patience,
 }
@@ -72,6 +74,7 @@ impl Config {
             },
             grace: worker.grace,
             connections: settings.api.connections,
+            rate: settings.api.rate.clone(),
             patience: Patience::default(),
         })
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::feed::Feed;
 use crate::forecast::Forecast;
+use crate::rate::Rates;
 use crate::site::Site;
 use crate::v1::jobs::csv::Memory;
 
@@ -69,6 +70,8 @@ pub struct State {
     pub(crate) csv_memory: Memory,
     /// What is expected of the jobs.
     pub forecast: Forecast,
+    /// How often each client asks.
+    pub rates: Rates,
     /// When it started.
     pub(crate) started: Instant,
 }

@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use job_core::ids::{ApiName, JobId};
-use job_core::route::{Lookup, Target};
+use job_core::route::{Lookup, Route, Target};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
 use crate::problem::{Kind, Problem};
 use crate::site::Site;
-use crate::{accept, body, docs, health, problem_page, v1};
+use crate::{accept, body, docs, health, problem_page, rate, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -85,19 +85,14 @@ async fn answer(
     match found {
         Lookup::Found(route, parameters) => {
             context.parameters = parameters;
-            match &route.target {
-                Target::Submit(api) => {
-                    take_or_leave(&context, Endpoint::Submit)?;
-                    v1::jobs::submit::own_route(context, payload, api.clone()).await
-                }
-                Target::BuiltIn => match Endpoint::of(route) {
-                    Some(endpoint) => {
-                        take_or_leave(&context, endpoint)?;
-                        call(endpoint, context, payload).await
-                    }
-                    None => Err(Kind::NotFound.problem("there is nothing at this URL")),
-                },
-            }
+            let Some(endpoint) = Endpoint::of(route) else {
+                return Err(Kind::NotFound.problem("there is nothing at this URL"));
+            };
+            let id = context.id;
+            let standing = context.state.rates.count(endpoint, &context.request)?;
+            let answer = ask(endpoint, route, context, payload).await;
+            let answer = answer.unwrap_or_else(|problem| problem.answer(id));
+            Ok(rate::tell(answer, standing))
         }
         Lookup::OtherMethods(methods) => {
             let fits = methods
@@ -139,6 +134,19 @@ fn is_for(site: &Site, segments: &[String], method: &str) -> bool {
     match method {
         "POST" => is_api || !is_job,
         _ => is_job || !is_api,
+    }
+}
+
+async fn ask(
+    endpoint: Endpoint,
+    route: &Route,
+    context: Context,
+    payload: &mut web::Payload,
+) -> Result<HttpResponse, Problem> {
+    take_or_leave(&context, endpoint)?;
+    match &route.target {
+        Target::Submit(api) => v1::jobs::submit::own_route(context, payload, api.clone()).await,
+        Target::BuiltIn => call(endpoint, context, payload).await,
     }
 }
 

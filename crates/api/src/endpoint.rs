@@ -3,6 +3,8 @@
 use job_core::catalog::Label;
 use job_core::route::{Pattern, Route, RouteTable, Target};
 
+use crate::rate::Counted;
+
 /// The media type of JSON (RFC 8259).
 pub const JSON: &str = "application/json";
 /// The media type of CSV (RFC 4180, RFC 7111).
@@ -190,10 +192,22 @@ const TABLE: [BuiltIn; 16] = [
 ];
 
 impl Endpoint {
-    /// The endpoint of a built-in route.
+    /// The endpoint of a route; an app's own one submits.
     pub fn of(route: &Route) -> Option<Endpoint> {
+        if matches!(route.target, Target::Submit(_)) {
+            return Some(Endpoint::Submit);
+        }
         let built_in = TABLE.iter().find(|built_in| built_in.key == route.key)?;
         Some(built_in.endpoint)
+    }
+
+    /// What its requests are counted as; nothing where they are not counted.
+    pub fn counted_as(self) -> Option<Counted> {
+        match self {
+            Endpoint::Submit | Endpoint::Rerun => Some(Counted::Submits),
+            Endpoint::Healthz | Endpoint::Readyz => None,
+            _ => Some(Counted::Requests),
+        }
     }
 
     /// The media types of its answers; none where it looks itself what the client takes, or the client takes what it

@@ -5,6 +5,7 @@
 //! - [`connection`]: one client's connection, and how long it may keep the server waiting.
 //! - [`dispatch`]: one table finds who answers ([`context`] is what that one is given); every answer gets its request
 //!   id.
+//! - [`rate`]: how often each client may ask.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
 //! - [`v1`], [`health`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
 //! - [`openapi`]: all of that, described for programs.
@@ -35,6 +36,7 @@ pub mod params;
 pub mod prefer;
 pub mod problem;
 pub mod problem_page;
+pub mod rate;
 pub mod service;
 pub mod site;
 pub mod strict_json;

@@ -17,6 +17,7 @@ use crate::context::State;
 use crate::feed::{self, Feed};
 use crate::forecast::Forecast;
 use crate::listen::serve;
+use crate::rate::Rates;
 use crate::site::{self, Site};
 use crate::v1::jobs::csv::Memory;
 
@@ -66,6 +67,7 @@ impl Server {
             feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
             forecast: Forecast::default(),
             csv_memory: Memory::default(),
+            rates: Rates::new(&config.rate),
             started: Instant::now(),
             config,
             clock,

@@ -44,6 +44,8 @@ const MOST_RUNS: u64 = 1024;
 const MOST_PROCESSES: u64 = 30_000;
 /// More connections than one process can have files open.
 const MOST_CONNECTIONS: u64 = 1_000_000;
+/// More requests of one client at once than anybody would let through.
+const MOST_AT_ONCE: u64 = 1_000_000;
 /// What the kernel takes for "leave the group as it is" (`chown(2)`).
 const NO_GROUP: u32 = u32::MAX;
 
@@ -139,7 +141,7 @@ fn sizes(settings: &Settings) -> Option<Misfit> {
 }
 
 fn counts(settings: &Settings) -> Option<Misfit> {
-    let worker = &settings.worker;
+    let (worker, rate) = (&settings.worker, &settings.api.rate);
     [
         (
             "worker.concurrency",
@@ -152,6 +154,16 @@ fn counts(settings: &Settings) -> Option<Misfit> {
             "api.connections",
             settings.api.connections as u64,
             MOST_CONNECTIONS,
+        ),
+        (
+            "api.rate.submits_burst",
+            rate.submits_burst.into(),
+            MOST_AT_ONCE,
+        ),
+        (
+            "api.rate.requests_burst",
+            rate.requests_burst.into(),
+            MOST_AT_ONCE,
         ),
     ]
     .into_iter()
@@ -342,6 +354,8 @@ mod tests {
             ("limits.queue", "1", "0", "75000", "75001"),
             ("worker.concurrency", "1", "0", "1024", "1025"),
             ("api.connections", "1", "0", "1000000", "1000001"),
+            ("api.rate.submits_burst", "1", "0", "1000000", "1000001"),
+            ("api.rate.requests_burst", "1", "0", "1000000", "1000001"),
             ("worker.processes", "1", "0", "30000", "30001"),
             (
                 "limits.scratch",

@@ -3,6 +3,7 @@
 //! - [`settings`]: everything that can be set, one struct a section; [`load`] reads it from file and environment
 //!   (`written`: how values look, `check`: which of them cannot be), and [`reference`](mod@reference) writes it down for
 //!   people.
+//! - [`rate`]: how often something may happen.
 //! - [`clock`]: the only clock, in the site's zone.
 //! - [`logs`]: where the process's own words go.
 //! - [`run`]: the runtime, signals, and how a process ends.
@@ -13,6 +14,7 @@ mod check;
 pub mod clock;
 pub mod load;
 pub mod logs;
+pub mod rate;
 pub mod reference;
 pub mod run;
 pub mod settings;

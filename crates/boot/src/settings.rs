@@ -3,6 +3,7 @@
 //! The comment on a field is its line in the reference of the README, which is made from this file.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::rate::{Rate, Unit};
 use crate::written;
 
 /// Settings of a site.
@@ -54,6 +56,28 @@ pub struct Api {
     /// How many clients may be connected at once, from 1 to 1,000,000; more wait until one of them leaves.
     #[serde(deserialize_with = "written::count")]
     pub connections: usize,
+    /// How often each client may ask; a client is an IPv4 address or the first half of an IPv6 one.
+    pub rate: RateLimits,
+}
+
+/// How often each client may ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimits {
+    /// How many jobs each client may submit, such as `50/s`, `100/min`, `1000/h`; `off` as many as it likes. A client is an IPv4 address, or the first 64 bits of an IPv6 one.
+    #[serde(deserialize_with = "written::rate")]
+    #[schemars(with = "String")]
+    pub submits: Rate,
+    /// How many of them it may submit at once after a pause, from 1 to 1,000,000.
+    #[serde(deserialize_with = "written::count")]
+    pub submits_burst: u32,
+    /// How many other requests each client may make; those for `/healthz`, `/readyz` and `/metrics` do not count.
+    #[serde(deserialize_with = "written::rate")]
+    #[schemars(with = "String")]
+    pub requests: Rate,
+    /// How many of them it may make at once after a pause, from 1 to 1,000,000.
+    #[serde(deserialize_with = "written::count")]
+    pub requests_burst: u32,
 }
 
 /// The worker on the APP server.
@@ -343,6 +367,22 @@ impl Default for Api {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_anonymous: false,
             connections: 10_000,
+            rate: RateLimits::default(),
+        }
+    }
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        let per_second = |count| {
+            let count = NonZeroU32::new(count).expect("it is more than none");
+            Rate::Per(count, Unit::Second)
+        };
+        RateLimits {
+            submits: per_second(50),
+            submits_burst: 200,
+            requests: per_second(200),
+            requests_burst: 1000,
         }
     }
 }

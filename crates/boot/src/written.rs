@@ -9,6 +9,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
+use crate::rate::Rate;
+
 /// So much of a value is repeated to whoever wrote it.
 const SHOWN: usize = 100;
 
@@ -35,6 +37,13 @@ pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSiz
         Value::String(text) => text.parse().ok(),
         Value::Integer(bytes) => Some(ByteSize(u64::try_from(*bytes).ok()?)),
         _ => None,
+    })
+}
+
+/// How often something may happen.
+pub(crate) fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+    read(deserializer, "rate", "50/s", |value| {
+        value.as_str()?.parse().ok()
     })
 }
 
@@ -119,6 +128,10 @@ mod tests {
             (
                 "worker.watch = \"events\"",
                 "true, false or \"poll\" is due",
+            ),
+            (
+                "api.rate.submits = 50",
+                "50 is no rate: one such as 50/s is due",
             ),
             ("folder.group = true", "a group's name or its number is due"),
         ] {

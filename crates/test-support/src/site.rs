@@ -20,7 +20,7 @@ impl Default for Site {
 
 impl Site {
     /// A site without apps, whose services listen on free ports and answer quickly: lease 3 s, heartbeat 500 ms,
-    /// sweep 500 ms.
+    /// sweep 500 ms. Clients may ask as often as they like.
     pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("apps")).unwrap();
@@ -29,6 +29,8 @@ impl Site {
             ("BCRL_DATA_DIR", text("data")),
             ("BCRL_APPS_DIR", text("apps")),
             ("BCRL_API__LISTEN", "127.0.0.1:0".into()),
+            ("BCRL_API__RATE__SUBMITS", "off".into()),
+            ("BCRL_API__RATE__REQUESTS", "off".into()),
             ("BCRL_WORKER__LEASE", "3s".into()),
             ("BCRL_WORKER__HEARTBEAT", "500ms".into()),
             ("BCRL_WORKER__SWEEP", "500ms".into()),

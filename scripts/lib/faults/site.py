@@ -75,6 +75,8 @@ class Site:
             "BCRL_SHARED_DIR": self.shared,
             "BCRL_APPS_DIR": self.at("apps"),
             "BCRL_API__LISTEN": "127.0.0.1:0",
+            "BCRL_API__RATE__SUBMITS": "off",
+            "BCRL_API__RATE__REQUESTS": "off",
             "BCRL_LOG__FORMAT": "json",
             "BCRL_WORKER__CONCURRENCY": str(slots),
             "BCRL_WORKER__WRITABLE": self.starts_path,

@@ -13,6 +13,7 @@ mod forecast;
 mod list;
 mod openapi;
 mod process;
+mod rates;
 mod result;
 mod status;
 mod submit;
