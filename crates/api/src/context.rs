@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::feed::Feed;
 use crate::forecast::Forecast;
+use crate::measures::Measures;
 use crate::rate::Rates;
 use crate::site::Site;
 use crate::v1::jobs::csv::Memory;
@@ -70,6 +71,8 @@ pub struct State {
     pub(crate) csv_memory: Memory,
     /// What is expected of the jobs.
     pub forecast: Forecast,
+    /// Figures of what is done.
+    pub measures: Arc<Measures>,
     /// How often each client asks.
     pub rates: Rates,
     /// When it started.

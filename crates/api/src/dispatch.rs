@@ -13,9 +13,10 @@ use uuid::Uuid;
 use crate::connection::Stage;
 use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
+use crate::measures::{Asked, Present};
 use crate::problem::{Kind, Problem};
 use crate::site::Site;
-use crate::{accept, body, docs, health, problem_page, rate, v1};
+use crate::{accept, body, docs, health, metrics_page, problem_page, rate, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,7 +29,8 @@ pub async fn dispatch(
 ) -> HttpResponse {
     let id = Uuid::now_v7();
     let stage = request.conn_data::<Rc<Stage>>().cloned();
-    let under_way = stage.map(Stage::begin);
+    let under_way = (stage.map(Stage::begin), Present::request());
+    let mut asked = Asked::new(request.method());
     let site = state.site.borrow().clone();
     let path = request.path().to_owned();
     let method = request.method().clone();
@@ -39,11 +41,12 @@ pub async fn dispatch(
         parameters: Vec::new(),
         id,
     };
-    let mut answer = answer(context, &mut payload, &path)
+    let mut answer = answer(context, &mut payload, &path, &mut asked)
         .await
         .unwrap_or_else(|problem| problem.answer(id));
     sign(&mut answer, id);
     tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
+    asked.answered(answer.status());
     body::hold_until_made(answer, (payload, under_way))
 }
 
@@ -64,6 +67,7 @@ async fn answer(
     mut context: Context,
     payload: &mut web::Payload,
     path: &str,
+    asked: &mut Asked,
 ) -> Result<HttpResponse, Problem> {
     body::check_size(&context)?;
     let segments =
@@ -85,6 +89,7 @@ async fn answer(
     match found {
         Lookup::Found(route, parameters) => {
             context.parameters = parameters;
+            asked.takes(&route.key);
             let Some(endpoint) = Endpoint::of(route) else {
                 return Err(Kind::NotFound.problem("there is nothing at this URL"));
             };
@@ -180,6 +185,7 @@ async fn call(
         Endpoint::OpenApi => Ok(docs::openapi(&context)),
         Endpoint::Docs => Ok(docs::front()),
         Endpoint::DocsFile => docs::file(&context),
+        Endpoint::Metrics => metrics_page::metrics_page(context).await,
         Endpoint::ProblemPage => problem_page::page(&context),
     }
 }

@@ -43,6 +43,8 @@ pub enum Endpoint {
     Docs,
     /// `GET /docs/{file}`
     DocsFile,
+    /// `GET /metrics`
+    Metrics,
     /// `GET /problems/{name}`
     ProblemPage,
 }
@@ -60,7 +62,7 @@ struct BuiltIn {
     en: &'static str,
 }
 
-const TABLE: [BuiltIn; 16] = [
+const TABLE: [BuiltIn; 17] = [
     BuiltIn {
         endpoint: Endpoint::Submit,
         method: "POST",
@@ -182,6 +184,14 @@ const TABLE: [BuiltIn; 16] = [
         en: "A part of the API's documentation",
     },
     BuiltIn {
+        endpoint: Endpoint::Metrics,
+        method: "GET",
+        pattern: "/metrics",
+        key: "metrics",
+        ja: "稼働指標取得API",
+        en: "Get the server's figures",
+    },
+    BuiltIn {
         endpoint: Endpoint::ProblemPage,
         method: "GET",
         pattern: "/problems/{name}",
@@ -205,7 +215,7 @@ impl Endpoint {
     pub fn counted_as(self) -> Option<Counted> {
         match self {
             Endpoint::Submit | Endpoint::Rerun => Some(Counted::Submits),
-            Endpoint::Healthz | Endpoint::Readyz => None,
+            Endpoint::Healthz | Endpoint::Readyz | Endpoint::Metrics => None,
             _ => Some(Counted::Requests),
         }
     }
@@ -219,6 +229,7 @@ impl Endpoint {
             Endpoint::Result
             | Endpoint::Healthz
             | Endpoint::Readyz
+            | Endpoint::Metrics
             | Endpoint::Docs
             | Endpoint::DocsFile
             | Endpoint::ProblemPage => &[],

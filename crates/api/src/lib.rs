@@ -14,6 +14,12 @@
 //! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may
 //! send), [`job_json`] and [`table`] (what it gets), [`feed`] (how it hears of changes), [`forecast`] (what it may
 //! expect).
+//! - [`v1`], [`health`], [`metrics_page`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
+//! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
+//!
+//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] (what it
+//! gets), [`feed`] (how it hears of changes), [`measures`]
+//! (what operators see of all that).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
@@ -31,6 +37,8 @@ pub mod health;
 pub mod idempotency;
 pub mod job_json;
 mod listen;
+pub mod measures;
+pub mod metrics_page;
 pub mod openapi;
 pub mod params;
 pub mod prefer;

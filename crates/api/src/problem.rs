@@ -10,6 +10,8 @@ use shared_folder::submit::Refused;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::measures;
+
 /// So many characters of what a client sent are sent back at most.
 const QUOTED: usize = 200;
 /// Seconds after which a worker may be there.
@@ -377,6 +379,7 @@ impl Problem {
             status,
             ..
         } = self.kind.facts();
+        measures::problem(name);
         if self.kind == Kind::Internal {
             tracing::error!(request.id = %request, detail = self.detail, "a request could not be answered");
         }

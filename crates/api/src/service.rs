@@ -17,6 +17,7 @@ use crate::context::State;
 use crate::feed::{self, Feed};
 use crate::forecast::Forecast;
 use crate::listen::serve;
+use crate::measures::Measures;
 use crate::rate::Rates;
 use crate::site::{self, Site};
 use crate::v1::jobs::csv::Memory;
@@ -49,6 +50,7 @@ impl Server {
     /// # Errors
     /// Where the folder cannot carry the protocol, or the address cannot be listened on.
     pub fn bind(config: Config, parts: &Parts) -> anyhow::Result<Self> {
+        let measures = Arc::new(Measures::start());
         let clock = parts.clock;
         let options = config.options.clone();
         let folder = Arc::new(SharedFolder::start(
@@ -57,6 +59,8 @@ impl Server {
             parts.lock_probe(),
             clock.now(),
         )?);
+        // What ended before is not counted.
+        measures.look(&folder.queue()?, clock.now());
         let listener = TcpListener::bind(config.listen)
             .with_context(|| format!("listen on {}", config.listen))?;
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));
@@ -67,6 +71,7 @@ impl Server {
             feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
             forecast: Forecast::default(),
             csv_memory: Memory::default(),
+            measures,
             rates: Rates::new(&config.rate),
             started: Instant::now(),
             config,
@@ -106,6 +111,8 @@ impl Server {
             helpers.clone(),
         ));
         tokio::spawn(sweep_again_and_again(self.state.clone(), helpers.clone()));
+        let measures = self.state.measures.clone();
+        tokio::spawn(measures.sort_again_and_again(helpers.clone()));
         tokio::spawn(feed::tell_again_and_again(self.state.feed.clone(), helpers));
         tracing::info!(address = %address, folder = %self.state.folder.root().display(), "the API listens");
         let stopping = shutdown.clone();
@@ -168,6 +175,10 @@ async fn sweep_again_and_again(state: Arc<State>, end: Shutdown) {
             let site = shared.site.borrow().clone();
             let (now, clock) = (shared.clock.now(), shared.uptime());
             let settled = sweeper.run_once(&shared.folder, &site.catalog, now, clock);
+            if let Ok(queue) = shared.folder.queue() {
+                // Before retention removes what has ended.
+                shared.measures.look(&queue, now);
+            }
             (sweeper, settled)
         });
         match swept.await {

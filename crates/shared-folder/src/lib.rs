@@ -15,7 +15,7 @@
 //! - [`fsck`]: a person looks at the whole folder, and has it mended.
 //!
 //! Beside it: [`catalog`] (which APIs there are), [`watch`] (hints that something changed), [`self_test`] (does the
-//! volume carry the protocol), and the trouble that all of them may have ([`FolderError`]).
+//! volume carry the protocol), [`measures`] (figures of its own work), and the trouble that all of them may have ([`FolderError`]).
 //!
 //! Underneath, private: `dir` (how files come and go), `lock`, `index` (the text), `snapshot` (the index as readers see
 //! it), `guard` (the index while it is locked), `observer` and `recover` (what a sweep sees and does), `quarantine`,
@@ -36,6 +36,7 @@ pub mod idempotency;
 mod index;
 mod lock;
 pub mod mark;
+pub mod measures;
 mod observer;
 mod quarantine;
 mod random;

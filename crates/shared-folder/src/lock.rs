@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::dir::{Dir, Kind};
 use crate::error::{Because, FolderError, Holder};
 use crate::index::INDEX;
+use crate::measures;
 use crate::random;
 
 /// The lock's file.
@@ -53,6 +54,7 @@ impl QueueLock {
 
     /// Takes the lock within `patience`.
     pub(crate) fn take(&self, request: &Dir, patience: Duration) -> Result<Held<'_>, FolderError> {
+        let begun = Instant::now();
         let mut wait = Wait::new(patience);
         let thread = loop {
             match self.threads.try_lock() {
@@ -72,6 +74,7 @@ impl QueueLock {
             _thread: thread,
         };
         held.index = self.lock_index(request, &mut wait, patience)?;
+        measures::lock_waited(begun.elapsed());
         Ok(held)
     }
 
@@ -132,6 +135,7 @@ impl QueueLock {
     }
 
     fn busy(&self, waited: Duration, path: &Path) -> FolderError {
+        measures::lock_was_busy();
         let holder = std::fs::metadata(path)
             .ok()
             .and_then(|metadata| holder(metadata.ino()));
@@ -151,6 +155,7 @@ impl Drop for Held<'_> {
         self.index = None;
         // An unlock can only fail for a descriptor that is none.
         let _ = FileExt::unlock(&self.lock.file);
+        measures::lock_held(self.since.elapsed());
     }
 }
 

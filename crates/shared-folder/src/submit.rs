@@ -20,6 +20,7 @@ use crate::error::FolderError;
 use crate::folder::SharedFolder;
 use crate::guard::Guard;
 use crate::idempotency::{Key, Keys};
+use crate::measures;
 
 /// Most jobs in one commit, so that the lock is free again soon.
 const BATCH: usize = 256;
@@ -279,6 +280,9 @@ fn commit(
         // Still under the lock: nobody else has seen these requests but by their names.
         batch.take_back();
         return Err(error.into());
+    }
+    if !batch.requests.is_empty() {
+        measures::committed(batch.requests.len());
     }
     Ok(batch.answers)
 }

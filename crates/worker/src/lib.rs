@@ -15,6 +15,7 @@
 //! - [`apps`]: which APIs are offered, and the catalog that says so.
 //! - [`retain`]: what ended long ago goes.
 //! - [`schedule`]: cron ticks, which only wake somebody.
+//! - `measures`: figures of the runs, for whoever collects them.
 //! - [`commands`]: what a lab member types: `prepare`, `check`, `try`, `new`.
 //!
 //! A script never runs in this process, and this process never reads what it prints.
@@ -25,6 +26,7 @@ pub mod commands;
 pub mod config;
 pub mod contained;
 pub mod exec;
+mod measures;
 pub mod outcome;
 pub mod progress;
 mod publish;

@@ -21,6 +21,7 @@ use tokio::time::sleep;
 use crate::apps::Offered;
 use crate::attempt::Attempt;
 use crate::exec::{Ending, Report};
+use crate::measures;
 use crate::outcome::{Outcome, OwnFailure, outcome};
 use crate::progress::ProgressTail;
 use crate::publish::publish;
@@ -59,11 +60,13 @@ pub(crate) async fn run_job(
     shutdown: Shutdown,
 ) {
     tracing::info!(job.id = %job.uuid, job.api = %job.api, attempt = job.lease.attempt, "a job was claimed");
+    measures::claimed(&job.api);
     let job = Arc::new(job);
     let over = match carry_out(&worker, &job, stop).await {
         Ok(over) => over,
         Err(trouble) => bear(&worker, &job, trouble),
     };
+    measures::over(&job.api, &over.outcome, over.measured.run_ms);
     let over = Arc::new(over);
     publish(&worker, &job, &over, &shutdown).await;
     if let Some(attempt) = &over.attempt {

@@ -20,6 +20,7 @@ use crate::apps::{self, Offered};
 use crate::config::Config;
 use crate::contained::{self, Contained};
 use crate::exec::containment::Part;
+use crate::measures;
 use crate::python;
 use crate::rest::{self, Rest};
 use crate::retain;
@@ -113,6 +114,7 @@ impl Service {
     /// wanted, or the worker cannot leave in order.
     pub async fn run(self, shutdown: Shutdown, until: Until) -> anyhow::Result<()> {
         let Service { worker, presence } = self;
+        measures::describe();
         tell_containment(&worker.contained());
         tracing::info!(
             worker.claimant.id = %worker.claimant.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use crate::config::Patience;
+use crate::measures::Present;
 use crate::problem::{Kind, Problem};
 pub use stage::{Stage, UnderWay};
 use timer::Timer;
@@ -51,6 +52,7 @@ pub struct Connection {
     writing: Timer,
     /// How many answers were sent to their end.
     sent: u64,
+    _counted: Present,
     /// Whether the client was told that what it sent is no request.
     refused: bool,
     /// What is still to be sent of that.
@@ -72,6 +74,7 @@ impl Connection {
             stalled: None,
             writing: Timer::default(),
             sent: 0,
+            _counted: Present::connection(),
             refused: false,
             refusal: Vec::new(),
         }

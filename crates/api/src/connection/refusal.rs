@@ -6,6 +6,7 @@ use job_core::date::Date;
 use uuid::Uuid;
 
 use crate::dispatch::sign;
+use crate::measures;
 use crate::problem::{Kind, Problem};
 
 /// The problem that a bare answer of the parser stands for; nothing where the bytes are none.
@@ -25,6 +26,7 @@ pub(super) fn text(problem: &Problem, now: Date) -> Vec<u8> {
     let id = Uuid::now_v7();
     let mut answer = problem.answer(id);
     sign(&mut answer, id);
+    measures::refused(answer.status());
     tracing::debug!(request.id = %id, status = answer.status().as_u16(), "what came is no request");
     written(answer, now)
 }

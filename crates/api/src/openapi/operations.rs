@@ -87,6 +87,10 @@ pub(super) fn describe(endpoint: Endpoint) -> Option<OperationBuilder> {
             .description(Some("Whether a worker lives that could run jobs."))
             .response("200", json::<Ready>("It can."))
             .responses_of(&[Kind::NoAppServer]),
+        Endpoint::Metrics => OperationBuilder::new()
+            .tag("server")
+            .description(Some("Figures of the work, as Prometheus reads them."))
+            .response("200", answer("The figures.", "text/plain", text())),
         Endpoint::OpenApi | Endpoint::Docs | Endpoint::DocsFile | Endpoint::ProblemPage => {
             return None;
         }

@@ -11,6 +11,7 @@ mod catalogs;
 mod connections;
 mod forecast;
 mod list;
+mod metrics;
 mod openapi;
 mod process;
 mod rates;

@@ -156,3 +156,23 @@ fn a_containment_that_this_host_does_not_give_ends_it_as_a_setting_would() {
     assert_eq!(up.wait(SOON).code(), Some(78), "{}", up.log());
     assert!(up.log().contains(&format!("error: {told}")), "{}", up.log());
 }
+
+#[test]
+fn its_figures_tell_of_the_runs_as_well() {
+    let site = Site::new().with_shipped_apps();
+    let up = site.up();
+    let client = up.client();
+    let uuid = client.submit("add", "{\"num1\":12,\"num2\":23}");
+    client.until_status(&uuid, "done", SOON);
+    let text = client.get("/metrics").text();
+    for line in [
+        "# HELP bcrl_claims_total ",
+        "bcrl_claims_total{api=\"add\"} 1\n",
+        "# HELP bcrl_runs_total ",
+        "bcrl_runs_total{api=\"add\",outcome=\"done\"} 1\n",
+        "# HELP bcrl_run_seconds ",
+        "bcrl_run_seconds_count{api=\"add\"} 1\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}

@@ -21,6 +21,7 @@ use super::find;
 use crate::context::Context;
 use crate::feed::Follower;
 use crate::job_json::Job;
+use crate::measures::Present;
 use crate::problem::{Kind, Problem};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -70,6 +71,7 @@ pub async fn events(context: Context) -> Result<HttpResponse, Problem> {
         over: false,
         follower,
         context,
+        _counted: Present::event_stream(),
     };
     telling.take_up(job);
     let events = stream::unfold(telling, |mut telling| async {
@@ -116,6 +118,7 @@ struct Telling {
     log_due: bool,
     /// Nothing comes after what is due.
     over: bool,
+    _counted: Present,
 }
 
 impl Telling {
