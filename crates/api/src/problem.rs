@@ -279,6 +279,7 @@ impl Kind {
             errors: Vec::new(),
             failure: None,
             headers: Vec::new(),
+            trouble: None,
         }
     }
 }
@@ -301,8 +302,34 @@ pub struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FieldError>,
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
     headers: Vec<(HeaderName, String)>,
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What operators are told of a problem that is none of the client's.
+#[derive(Debug)]
+struct Trouble {
+    what: &'static str,
+    error: String,
+    /// Whether a person must act.
+    needs_a_person: NeedsAPerson,
+}
+
+#[derive(Debug)]
+enum NeedsAPerson {
+    Yes,
+    No,
+}
+
+impl Trouble {
+    fn tell(&self, request: Uuid) {
+        let Trouble { what, error, .. } = self;
+        match self.needs_a_person {
+            NeedsAPerson::Yes => tracing::error!(request.id = %request, error, "{what}"),
+            NeedsAPerson::No => tracing::warn!(request.id = %request, error, "{what}"),
+        }
+    }
 }
 
 /// What is wrong at one place of a body.
@@ -357,6 +384,7 @@ impl Problem {
 
     /// The same with the reason for which the job failed.
     pub fn with_failure(self, failure: Option<Failure>) -> Self {
+        let failure = failure.map(Box::new);
         Problem { failure, ..self }
     }
 
@@ -371,6 +399,19 @@ impl Problem {
         self.with_header(header::RETRY_AFTER, &seconds.to_string())
     }
 
+    /// The same, of which operators are told once it is answered.
+    fn because_of(self, what: &'static str, error: &FolderError, person: NeedsAPerson) -> Self {
+        let trouble = Trouble {
+            what,
+            error: error.to_string(),
+            needs_a_person: person,
+        };
+        Problem {
+            trouble: Some(Box::new(trouble)),
+            ..self
+        }
+    }
+
     /// The answer to the request with this id.
     pub fn answer(&self, request: Uuid) -> HttpResponse {
         let Facts {
@@ -380,6 +421,9 @@ impl Problem {
             ..
         } = self.kind.facts();
         measures::problem(name);
+        if let Some(trouble) = &self.trouble {
+            trouble.tell(request);
+        }
         if self.kind == Kind::Internal {
             tracing::error!(request.id = %request, detail = self.detail, "a request could not be answered");
         }
@@ -396,7 +440,7 @@ impl Problem {
             detail,
             instance: format!("urn:uuid:{request}"),
             errors: &self.errors,
-            failure: self.failure.as_ref(),
+            failure: self.failure.as_deref(),
         };
         let mut answer = HttpResponse::build(status);
         answer
@@ -421,29 +465,24 @@ impl Problem {
 impl From<&FolderError> for Problem {
     fn from(error: &FolderError) -> Self {
         if error.is_disk_full() {
-            tracing::error!(error = %error, "the disk of the shared folder is full");
+            let what = "the disk of the shared folder is full";
             return Kind::InsufficientStorage
-                .problem("the disk of the shared folder is nearly full");
+                .problem("the disk of the shared folder is nearly full")
+                .because_of(what, error, NeedsAPerson::Yes);
         }
         match error {
-            FolderError::Busy { waited, .. } => {
-                tracing::warn!(error = %error, "the shared folder is busy");
-                Kind::Busy
-                    .problem(format!("the shared folder was busy for {waited:?}"))
-                    .retry_after(UNTIL_THE_FOLDER_IS_FREE)
-            }
-            FolderError::QueueFull { limit } => {
-                tracing::warn!(error = %error, "a job was refused");
-                Kind::QueueFull
-                    .problem(format!("the queue holds {limit} jobs"))
-                    .retry_after(UNTIL_THE_QUEUE_HAS_ROOM)
-            }
-            FolderError::Unreadable { .. } => {
-                tracing::error!(error = %error, "the index cannot be read");
-                Kind::Busy
-                    .problem("the queue cannot be read at this moment")
-                    .retry_after(UNTIL_THE_FOLDER_IS_FREE)
-            }
+            FolderError::Busy { waited, .. } => Kind::Busy
+                .problem(format!("the shared folder was busy for {waited:?}"))
+                .retry_after(UNTIL_THE_FOLDER_IS_FREE)
+                .because_of("the shared folder is busy", error, NeedsAPerson::No),
+            FolderError::QueueFull { limit } => Kind::QueueFull
+                .problem(format!("the queue holds {limit} jobs"))
+                .retry_after(UNTIL_THE_QUEUE_HAS_ROOM)
+                .because_of("a job was refused", error, NeedsAPerson::No),
+            FolderError::Unreadable { .. } => Kind::Busy
+                .problem("the queue cannot be read at this moment")
+                .retry_after(UNTIL_THE_FOLDER_IS_FREE)
+                .because_of("the index cannot be read", error, NeedsAPerson::Yes),
             other => {
                 let source = std::error::Error::source(other)
                     .map(|source| format!(": {source}"))

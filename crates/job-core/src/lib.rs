@@ -15,6 +15,7 @@
 //! - [`document`]: whether what a script printed is a result.
 //! - [`files`]: request, receipt, progress and heartbeat as they stand in the shared folder.
 //! - [`idempotency`]: what a submission is that is sent once more.
+//! - [`trace`]: which trace of its client's a job belongs to.
 //! - [`recovery`], [`retention`]: what a crash left behind, and what may go.
 
 pub mod catalog;
@@ -33,3 +34,4 @@ pub mod recovery;
 pub mod retention;
 pub mod route;
 pub mod status;
+pub mod trace;

@@ -12,6 +12,7 @@ use app_folder::App;
 use claimant::blocking;
 use job_core::files::Request;
 use job_core::ids::JobId;
+use job_core::trace::is_traceparent;
 use shared_folder::claim::ClaimedJob;
 use shared_folder::{FolderError, SharedFolder};
 
@@ -273,6 +274,10 @@ impl Attempt {
             ours.map(|(name, value)| (name.into(), value.into())).into();
         environment.extend(app.environment.clone());
         environment.extend(known.map(|(name, value)| (name.into(), value)));
+        // Whoever edits the request may have put anything there.
+        let trace = request.traceparent.clone();
+        let trace = trace.filter(|text| is_traceparent(text));
+        environment.extend(trace.map(|trace| ("TRACEPARENT".into(), trace)));
         environment
     }
 

@@ -76,6 +76,21 @@ fn the_environment_is_what_is_documented_and_nothing_of_the_workers() {
 }
 
 #[test]
+fn a_script_is_told_of_its_clients_trace() {
+    let site = Site::new();
+    let print = "import json, os\nprint(json.dumps(os.environ.get('TRACEPARENT')))";
+    site.app("fit", print);
+    let pair = start(&site, "fit");
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (sent, told) in [(trace, json!(trace)), ("00-nonsense-01", Value::Null)] {
+        let headers = [("content-type", "application/json"), ("traceparent", sent)];
+        let url = "/api/v1/jobs/fit";
+        let job = pair.client.send("POST", url, &headers, Some("{}")).json();
+        assert_eq!(result(&pair.client, job["uuid"].as_str().unwrap()), told);
+    }
+}
+
+#[test]
 fn a_script_runs_in_its_folder_and_imports_the_module_beside_it() {
     let site = Site::new();
     site.put("apps/fit/helper.py", "FACTOR = 7");

@@ -178,7 +178,8 @@ impl Telling {
         let read = web::block(move || read_piece(&state.folder, uuid, from));
         let piece = read.await.map_err(anyhow::Error::from).flatten();
         let piece = piece.unwrap_or_else(|error| {
-            tracing::warn!(job.id = %uuid, error = format!("{error:#}"), "a log cannot be told");
+            let request = self.context.id;
+            tracing::warn!(job.id = %uuid, request.id = %request, error = format!("{error:#}"), "a log cannot be told");
             Vec::new()
         });
         let told = self.told.as_ref();

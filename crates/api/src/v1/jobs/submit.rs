@@ -9,6 +9,7 @@ use job_core::catalog::Api;
 use job_core::entry::Entry;
 use job_core::files::Request;
 use job_core::ids::ApiName;
+use job_core::trace::is_traceparent;
 use serde::Serialize;
 use shared_folder::idempotency::Key;
 use shared_folder::submit::Accepted;
@@ -197,18 +198,4 @@ async fn once_ended(context: &Context, job: Job, patience: Duration) -> Job {
     let ended = follower.until(patience, |view| view.state.status().is_final());
     let last = ended.await;
     last.map_or(job, |view| Job::new(context, &view))
-}
-
-/// Whether a header is a `traceparent` of version 00 whose ids are some (W3C Trace Context); another one is not passed
-/// on.
-fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let hex = |part: &str, length| {
-        part.len() == length
-            && part
-                .bytes()
-                .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
-    };
-    let id = |part: &str, length| hex(part, length) && part.bytes().any(|c| c != b'0');
-    matches!(parts[..], ["00", trace, parent, flags] if id(trace, 32) && id(parent, 16) && hex(flags, 2))
 }

@@ -51,6 +51,14 @@ fn while_somebody_holds_the_lock_jobs_are_shown_and_none_is_changed() {
         for answer in [submit.join().unwrap(), cancel.join().unwrap()] {
             assert_problem(&answer, 503, "busy");
             assert_eq!(answer.header("retry-after"), Some("5"));
+            // The line of the log that says why names the request.
+            let id = answer.header("x-request-id").unwrap();
+            let log = lab.api.log();
+            let mut lines = log.lines().filter(|line| line.contains(id));
+            assert!(
+                lines.any(|line| line.contains("the shared folder is busy")),
+                "{log}"
+            );
         }
     });
     drop(held);
