@@ -1,6 +1,6 @@
 //! Where clients come in: each connection is timed by [`Connection`], and its requests go to [`dispatch`].
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use actix_web::dev::{AppConfig, Extensions, Server};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use boot::Shutdown;
+use socket2::SockRef;
 
 use crate::connection::Connection;
 use crate::context::State;
@@ -17,6 +18,19 @@ use crate::dispatch::dispatch;
 
 /// So long what is left of a request that was answered already may still come in: it is not heard.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// So many connections wait for being taken; what comes beyond comes again after a second at the earliest.
+const BACKLOG: i32 = 1024;
+
+/// Listens, without taking any connection yet.
+///
+/// # Errors
+/// Where the address is none of this host, or taken.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    SockRef::from(&listener).listen(BACKLOG)?;
+    Ok(listener)
+}
 
 /// Takes connections, and answers the requests on them, until the server is stopped. `ending` ends the connections on
 /// which nothing is asked.

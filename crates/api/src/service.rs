@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::context::State;
 use crate::feed::{self, Feed};
 use crate::forecast::Forecast;
-use crate::listen::serve;
+use crate::listen::{self, serve};
 use crate::measures::Measures;
 use crate::rate::Rates;
 use crate::site::{self, Site};
@@ -61,8 +61,8 @@ impl Server {
         )?);
         // What ended before is not counted.
         measures.look(&folder.queue()?, clock.now());
-        let listener = TcpListener::bind(config.listen)
-            .with_context(|| format!("listen on {}", config.listen))?;
+        let listener =
+            listen::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));
         let ending = Shutdown::new();
         let state = State {

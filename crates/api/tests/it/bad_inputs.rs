@@ -5,9 +5,11 @@
 //! - `wire`: what no HTTP library would send.
 //! - `urls`: names, ids, methods and queries that lead nowhere.
 //! - `refused`: what is in order, and cannot be accepted now.
+//! - `crowd`: more of them than there is room for.
 //! - `folder`: results, logs and the index, damaged on the disk.
 
 mod body;
+mod crowd;
 mod folder;
 mod refused;
 mod urls;
