@@ -1,5 +1,6 @@
 //! The whole way over HTTP, on a `bcrl up` of its own with the shipped apps: submits a second, and the time from
-//! submit to done; and how late a thousand clients that wait are answered (`waiting` alone gives only that).
+//! submit to done; how late a thousand clients that wait are answered (`waiting` alone gives only that); and what a
+//! thousand connections that only keep the server waiting cost all others (`slow` alone).
 
 #![expect(
     clippy::unwrap_used,
@@ -16,7 +17,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use job_core::date::Date;
@@ -31,18 +32,27 @@ const SUBMITS: usize = 1000;
 const JOBS: usize = 100;
 /// Clients that wait at once, each for a job of its own.
 const WAITING: usize = 1000;
+/// Connections that keep the server waiting.
+const SLOW: usize = 1000;
+/// So long somebody asks beside them: longer than any of them stays.
+const ASKING: Duration = Duration::from_secs(15);
 /// The pause between the ends of two of their jobs: far more jobs a second than scripts could end.
 const BETWEEN_ENDS: Duration = Duration::from_millis(10);
 
 fn main() {
-    if std::env::args().any(|argument| argument == "waiting") {
+    let asked_for = |name| std::env::args().any(|argument| argument == name);
+    if asked_for("waiting") {
         return waiting();
+    }
+    if asked_for("slow") {
+        return beside_slow_ones();
     }
     one_at_a_time();
     for connections in [1, 16] {
         submits(connections);
     }
     waiting();
+    beside_slow_ones();
 }
 
 /// From the submit to a start and to an end, on an idle site.
@@ -174,6 +184,66 @@ fn waiting() {
         "most memory of the API server: {}",
         &peak.unwrap()[6..].trim()
     );
+}
+
+/// How long a healthy client waits for answers, alone and beside a thousand that send a byte now and then.
+fn beside_slow_ones() {
+    let site = Site::new().with_shipped_apps();
+    drop(site.worker());
+    let api = site.api();
+    let client = api.client();
+    client.until_api("add", Duration::from_secs(10));
+    let uuid = client.submit("add", "{\"num1\":12,\"num2\":23}");
+    let path = format!("/api/v1/jobs/{uuid}");
+    let ask = || -> Vec<f64> {
+        let (begun, mut millis) = (Instant::now(), Vec::new());
+        while begun.elapsed() < ASKING {
+            let asked = Instant::now();
+            assert_eq!(client.get(&path).status, 200);
+            millis.push(asked.elapsed().as_secs_f64() * 1e3);
+        }
+        millis
+    };
+    tell("answers to one client alone, ms", ask());
+    let over = AtomicBool::new(false);
+    let address = api.url().replace("http://", "");
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| keep_waiting(&address, &over));
+        // All of them are connected before anything is measured.
+        std::thread::sleep(Duration::from_secs(2));
+        tell(&format!("the same beside {SLOW} slow connections"), ask());
+        over.store(true, Ordering::Relaxed);
+        let again = slow.join().unwrap();
+        println!("slow connections that were closed, and opened again: {again}");
+    });
+}
+
+/// Keeps connections of which one half sends a byte a second and the other nothing, and opens another where one is
+/// closed; how many times.
+fn keep_waiting(address: &str, over: &AtomicBool) -> usize {
+    let sends = |number: usize| number.is_multiple_of(2);
+    let open = |number| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        if sends(number) {
+            let head = b"GET /healthz HTTP/1.1\r\nHost: bcrl\r\nX: ";
+            stream.write_all(head).unwrap();
+        }
+        stream
+    };
+    let mut slow: Vec<_> = (0..SLOW).map(open).collect();
+    let mut again = 0;
+    while !over.load(Ordering::Relaxed) {
+        for (number, stream) in slow.iter_mut().enumerate() {
+            let closed = stream.read(&mut [0; 1024]).is_ok();
+            if closed || sends(number) && stream.write_all(b"x").is_err() {
+                *stream = open(number);
+                again += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    again
 }
 
 /// The delays of one client's answers: it asks on while its job goes on.

@@ -6,11 +6,13 @@
 //! - `urls`: names, ids, methods and queries that lead nowhere.
 //! - `refused`: what is in order, and cannot be accepted now.
 //! - `crowd`: more of them than there is room for.
+//! - `full`: a disk that has no room for them.
 //! - `folder`: results, logs and the index, damaged on the disk.
 
 mod body;
 mod crowd;
 mod folder;
+mod full;
 mod refused;
 mod urls;
 mod wire;
