@@ -26,6 +26,10 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 /// A retention that is for ever; dates stay far from the end of the calendar.
 const CENTURY: Duration = Duration::from_secs(100 * 31_557_600);
+/// More tries than anybody means.
+const MOST_PAUSES: usize = 100;
+/// Longest pause between two tries: a job and its webhook are kept for a week by default.
+const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A smaller limit has lost its unit.
 const SMALLEST: ByteSize = ByteSize::kib(1);
 /// A run that may hold less could not even begin.
@@ -52,7 +56,7 @@ const NO_GROUP: u32 = u32::MAX;
 /// The first thing that cannot be.
 pub(crate) fn misfit(settings: &Settings) -> Option<Misfit> {
     [
-        paths, times, lease, sizes, counts, crons, listen, name, group, level,
+        paths, times, pauses, lease, sizes, counts, crons, listen, public_url, name, group, level,
     ]
     .iter()
     .find_map(|check| check(settings))
@@ -67,6 +71,7 @@ fn paths(settings: &Settings) -> Option<Misfit> {
         ("worker.python", Some(&worker.python)),
         ("worker.scratch_dir", worker.scratch_dir.as_ref()),
     ];
+    let secret_files = settings.webhook.secret_files.iter();
     let no_path = |path: &Path| match path.to_string_lossy() {
         text if text.is_empty() => Some("it is empty: a path is due"),
         text if text.contains('\0') => Some("no path has a NUL character in it"),
@@ -76,6 +81,7 @@ fn paths(settings: &Settings) -> Option<Misfit> {
     named
         .into_iter()
         .chain(writable.map(|path| ("worker.writable", Some(path))))
+        .chain(secret_files.map(|path| ("webhook.secret_files", Some(path))))
         .find_map(|(key, path)| told(key, no_path(path?)?))
 }
 
@@ -94,6 +100,19 @@ fn times(settings: &Settings) -> Option<Misfit> {
         let reason = out_of_range(shown(time), shown(least), shown(most));
         (time < least || time > most).then(|| vec![(key, reason)])
     })
+}
+
+fn pauses(settings: &Settings) -> Option<Misfit> {
+    let (pauses, shown) = (&settings.webhook.pauses, humantime::format_duration);
+    if pauses.len() > MOST_PAUSES {
+        let reason = format!("it has {}: at most {MOST_PAUSES} are due", pauses.len());
+        return told("webhook.pauses", &reason);
+    }
+    let odd = pauses
+        .iter()
+        .find(|pause| !(SHORTEST..=LONGEST_PAUSE).contains(*pause))?;
+    let reason = out_of_range(shown(*odd), shown(SHORTEST), shown(LONGEST_PAUSE));
+    told("webhook.pauses", &reason)
 }
 
 fn lease(settings: &Settings) -> Option<Misfit> {
@@ -209,6 +228,17 @@ fn listen(settings: &Settings) -> Option<Misfit> {
     (!api.listen.ip().is_loopback() && !api.allow_anonymous).then(|| vec![("api.listen", reason)])
 }
 
+fn public_url(settings: &Settings) -> Option<Misfit> {
+    let url = settings.api.public_url.as_deref()?;
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '"' | '<' | '>');
+    let is_url = rest.is_some_and(|rest| !rest.starts_with(['/', ':']) && rest.chars().all(fits));
+    let reason = format!("{url:?} is no such URL: one such as https://jobs.example.com is due");
+    (!is_url || rest == Some("")).then(|| vec![("api.public_url", reason)])
+}
+
 fn name(settings: &Settings) -> Option<Misfit> {
     let name = settings.worker.name.as_deref()?;
     let trouble = job_core::ids::WorkerId::new(name, Default::default()).err()?;
@@ -283,6 +313,7 @@ mod tests {
             assert!(refuses(key, r#""a\u0000b""#), "{key}");
             assert!(!refuses(key, "\"a b\""), "{key}");
         }
+        assert!(refuses("webhook.secret_files", "[\"\"]"));
         assert!(refuses("worker.writable", "[\"a b\", \"\"]"));
         assert!(!refuses("worker.writable", "[\"a b\"]"));
     }
@@ -320,6 +351,40 @@ mod tests {
                 "0s is out of range: from 1m to 100years is due".to_owned()
             )]
         );
+    }
+
+    #[test]
+    fn pauses_are_some_and_neither_too_short_nor_too_long() {
+        for possible in ["[]", "\"\"", "[\"10ms\", \"7days\"]"] {
+            assert!(!refuses("webhook.pauses", possible), "{possible}");
+        }
+        let many = format!("\"{}\"", "5s,".repeat(101));
+        for impossible in ["\"5s,9ms\"", "[\"8days\"]", &many] {
+            assert!(refuses("webhook.pauses", impossible), "{impossible}");
+        }
+    }
+
+    #[test]
+    fn clients_reach_the_api_by_http_and_nothing_follows_its_path() {
+        for possible in ["https://jobs.example.com", "http://[::1]:8080/bcrl/"] {
+            assert!(!refuses("api.public_url", &format!("\"{possible}\"")));
+        }
+        for impossible in [
+            "",
+            "jobs.example.com",
+            "https://",
+            "https:///a",
+            "ftp://a",
+            "http://a?b",
+            "http://a#b",
+            "http://a b",
+            "http://a@b",
+        ] {
+            assert!(
+                refuses("api.public_url", &format!("\"{impossible}\"")),
+                "{impossible}"
+            );
+        }
     }
 
     #[test]

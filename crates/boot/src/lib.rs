@@ -1,7 +1,8 @@
 //! What every binary does around its work.
 //!
 //! - [`settings`]: everything that can be set, one struct a section; [`load`] reads it from file and environment
-//!   (`written`: how values look, `check`: which of them cannot be), and [`reference`](mod@reference) writes it down for
+//!   (`written`: how values look, [`secret`] and [`allowed`]: two that are more than texts, `check`: which of them
+//!   cannot be), and [`reference`](mod@reference) writes it down for
 //!   people.
 //! - [`rate`]: how often something may happen.
 //! - [`clock`]: the only clock, in the site's zone.
@@ -10,6 +11,7 @@
 //!
 //! Nothing here knows what a service does.
 
+pub mod allowed;
 mod check;
 pub mod clock;
 pub mod load;
@@ -17,6 +19,7 @@ pub mod logs;
 pub mod rate;
 pub mod reference;
 pub mod run;
+pub mod secret;
 pub mod settings;
 mod written;
 

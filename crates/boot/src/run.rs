@@ -126,7 +126,7 @@ pub fn settings(
     }
 }
 
-/// Prints the effective settings as a file that could be read again. None of them is a secret.
+/// Prints the effective settings as a file that could be read again, but for secrets, which are not shown.
 pub fn print_config(file: Option<&Path>, overrides: impl FnOnce(&mut Settings)) -> ExitCode {
     match settings(file, overrides) {
         Ok(settings) => {

@@ -12,7 +12,9 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::allowed::Allowed;
 use crate::rate::{Rate, Unit};
+use crate::secret::Secret;
 use crate::written;
 
 /// Settings of a site.
@@ -36,6 +38,8 @@ pub struct Settings {
     pub worker: Worker,
     /// The shared folder.
     pub folder: Folder,
+    /// Telling receivers that jobs have ended.
+    pub webhook: Webhook,
     /// How long things are kept.
     pub retention: Retention,
     /// How large things may be.
@@ -53,6 +57,9 @@ pub struct Api {
     pub listen: SocketAddr,
     /// Whether anybody who reaches the API may use it. Without it, only addresses of this machine are listened on.
     pub allow_anonymous: bool,
+    /// Where clients reach the API, such as `https://jobs.example.com`: webhooks tell links in full by it. Default: they tell paths alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// How many clients may be connected at once, from 1 to 1,000,000; more wait until one of them leaves.
     #[serde(deserialize_with = "written::count")]
     pub connections: usize,
@@ -252,6 +259,27 @@ impl Folder {
     }
 }
 
+/// Telling receivers that jobs have ended (Standard Webhooks 1.0.0).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhook {
+    /// Secrets that sign what is sent; `bcrl webhooks secret` prints one. Each of them signs, so that two are set while receivers change from one to the other. In the environment with `,` between them. Without any, no webhook is taken.
+    #[serde(deserialize_with = "written::secrets")]
+    #[schemars(with = "Vec<String>")]
+    pub secrets: Vec<Secret>,
+    /// Files that hold one more secret each, and that nobody but the API should be able to read; in the environment with `:` between them.
+    #[serde(deserialize_with = "paths")]
+    pub secret_files: Vec<PathBuf>,
+    /// Networks (`10.1.0.0/16`), addresses and host names that webhooks may reach although they are internal; in the environment with `,` between them.
+    #[serde(deserialize_with = "written::allowed")]
+    #[schemars(with = "Vec<String>")]
+    pub allow: Vec<Allowed>,
+    /// How long to wait before each new try, once a receiver has not answered with 2xx; up to a tenth is added. After the last one the event is given up. In the environment with `,` between them.
+    #[serde(with = "written::times")]
+    #[schemars(with = "Vec<String>")]
+    pub pauses: Vec<Duration>,
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -354,6 +382,7 @@ impl Default for Settings {
             api: Api::default(),
             worker: Worker::default(),
             folder: Folder::default(),
+            webhook: Webhook::default(),
             retention: Retention::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -366,6 +395,7 @@ impl Default for Api {
         Api {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_anonymous: false,
+            public_url: None,
             connections: 10_000,
             rate: RateLimits::default(),
         }
@@ -404,6 +434,30 @@ impl Default for Worker {
             user: None,
             writable: Vec::new(),
             processes: 256,
+        }
+    }
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        let pauses = [
+            5,
+            5 * MINUTE,
+            30 * MINUTE,
+            2 * HOUR,
+            5 * HOUR,
+            10 * HOUR,
+            14 * HOUR,
+            20 * HOUR,
+            24 * HOUR,
+        ];
+        Webhook {
+            secrets: Vec::new(),
+            secret_files: Vec::new(),
+            allow: Vec::new(),
+            pauses: pauses.map(Duration::from_secs).into(),
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use chrono_tz::Tz;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 use toml::Value;
 
+use crate::allowed::Allowed;
 use crate::rate::Rate;
+use crate::secret::Secret;
 
 /// So much of a value is repeated to whoever wrote it.
 const SHOWN: usize = 100;
@@ -61,6 +64,69 @@ pub(crate) fn optional_count<'de, D: Deserializer<'de>, T: TryFrom<i64>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     count(deserializer).map(Some)
+}
+
+/// Secrets, of which none is ever repeated.
+pub(crate) fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, D::Error> {
+    let texts = list(deserializer)?;
+    let secrets = texts.iter().map(|text| text.parse());
+    secrets.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
+/// Networks, addresses and host names.
+pub(crate) fn allowed<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Allowed>, D::Error> {
+    let parse = |text: &String| {
+        let trouble = |error| D::Error::custom(format_args!("{:?} is {error}", cut(text)));
+        text.parse().map_err(trouble)
+    };
+    list(deserializer)?.iter().map(parse).collect()
+}
+
+/// Times, each as a number with its unit.
+pub(crate) mod times {
+    use super::*;
+
+    /// Reads them.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Duration>, D::Error> {
+        let parse = |text: &String| {
+            humantime::parse_duration(text).map_err(|_| {
+                let shown = cut(text);
+                D::Error::custom(format_args!("{shown:?} is no time: one such as 5m is due"))
+            })
+        };
+        list(deserializer)?.iter().map(parse).collect()
+    }
+
+    /// Writes them.
+    pub(crate) fn serialize<S: Serializer>(
+        times: &[Duration],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = |time: &Duration| humantime::format_duration(*time).to_string();
+        serializer.collect_seq(times.iter().map(written))
+    }
+}
+
+/// Some texts: as a file has them, or with commas between them as a variable has them.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of texts is due")]
+    enum List {
+        Listed(Vec<String>),
+        Joined(String),
+    }
+    Ok(match List::deserialize(deserializer)? {
+        List::Listed(texts) => texts,
+        List::Joined(text) => {
+            let texts = text.split(',').map(str::trim);
+            let texts = texts.filter(|text| !text.is_empty());
+            texts.map(str::to_owned).collect()
+        }
+    })
 }
 
 fn read<'de, D: Deserializer<'de>, T>(
@@ -134,9 +200,34 @@ mod tests {
                 "50 is no rate: one such as 50/s is due",
             ),
             ("folder.group = true", "a group's name or its number is due"),
+            (
+                "webhook.allow = \"10.0.0.0/8,10.0.0.0/99\"",
+                "\"10.0.0.0/99\" is neither a network such as 10.1.0.0/16, nor an address, nor a host name",
+            ),
+            (
+                "webhook.pauses = [\"5s\", \"5 apples\"]",
+                "\"5 apples\" is no time: one such as 5m is due",
+            ),
+            ("webhook.secrets = 5", "a list of texts is due"),
+            (
+                "webhook.secrets = [\"whsec_c2hvcnQ=\"]",
+                "that is no secret: whsec_ and 24 to 64 bytes in base64 are due, such as bcrl webhooks secret prints",
+            ),
         ] {
             let error = toml::from_str::<Settings>(text).unwrap_err();
             assert_eq!(error.message(), told, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_one_in_a_file_and_joined_in_a_variable() {
+        for text in ["[\"5s\", \"2h\"]", "\"5s, 2h,\""] {
+            let settings = format!("webhook.pauses = {text}");
+            let settings: Settings = toml::from_str(&settings).unwrap();
+            assert_eq!(
+                settings.webhook.pauses,
+                [5, 7200].map(std::time::Duration::from_secs)
+            );
         }
     }
 
