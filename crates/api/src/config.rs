@@ -8,6 +8,8 @@ use boot::settings::{RateLimits, Settings};
 use job_core::lease::Beat;
 use shared_folder::Options;
 
+use crate::webhooks::Webhooks;
+
 /// The API's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub options: Options,
     /// How workers show that they live.
     pub beat: Beat,
+    /// How receivers are told that jobs have ended.
+    pub webhooks: Webhooks,
     /// How long requests that are under way may take to end at a shutdown.
     pub grace: Duration,
     /// How many clients may be connected at once.
@@ -60,7 +64,7 @@ impl Config {
     /// The API's part of a site's settings.
     ///
     /// # Errors
-    /// Where the group is unknown.
+    /// Where the group is unknown, or a secret's file holds none.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let worker = &settings.worker;
         Ok(Config {
@@ -72,6 +76,7 @@ impl Config {
                 heartbeat: worker.heartbeat,
                 sweep: worker.sweep,
             },
+            webhooks: Webhooks::new(settings)?,
             grace: worker.grace,
             connections: settings.api.connections,
             rate: settings.api.rate.clone(),

@@ -138,6 +138,19 @@ pub struct Links {
     pub log: String,
 }
 
+impl Links {
+    /// The links of a job, behind the URL at which the API is reached, or from its root where that is empty.
+    pub fn new(base: &str, uuid: JobId) -> Self {
+        let this = format!("{base}/api/v1/jobs/{uuid}");
+        Links {
+            result: format!("{this}/result"),
+            events: format!("{this}/events"),
+            log: format!("{this}/log"),
+            this,
+        }
+    }
+}
+
 impl Job {
     /// A job with all that the folder knows of it.
     pub fn new(context: &Context, view: &JobView) -> Self {
@@ -182,7 +195,6 @@ impl Job {
     /// A job as the index alone knows it, for lists.
     pub fn of_entry(context: &Context, entry: &Entry, state: &State) -> Self {
         let finished = state.finished();
-        let this = format!("/api/v1/jobs/{}", entry.uuid);
         Job {
             uuid: entry.uuid,
             api: entry.api.clone(),
@@ -204,12 +216,7 @@ impl Job {
                 _ => None,
             },
             cancel_requested: false,
-            links: Links {
-                result: format!("{this}/result"),
-                events: format!("{this}/events"),
-                log: format!("{this}/log"),
-                this,
-            },
+            links: Links::new("", entry.uuid),
         }
     }
 

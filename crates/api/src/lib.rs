@@ -7,19 +7,15 @@
 //!   id.
 //! - [`rate`]: how often each client may ask.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
-//! - [`v1`], [`health`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
+//! - [`v1`], [`health`], [`metrics_page`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs
+//!   go.
+//! - [`webhooks`]: receivers are told that jobs have ended.
 //! - [`openapi`]: all of that, described for programs.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
 //!
 //! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may
 //! send), [`job_json`] and [`table`] (what it gets), [`feed`] (how it hears of changes), [`forecast`] (what it may
-//! expect).
-//! - [`v1`], [`health`], [`metrics_page`], [`problem_page`]: the endpoints themselves, one a file, as the URLs go.
-//! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
-//!
-//! Underneath: [`accept`], [`body`], [`strict_json`], [`params`], [`idempotency`] and [`prefer`] (what a client may send), [`job_json`] (what it
-//! gets), [`feed`] (how it hears of changes), [`measures`]
-//! (what operators see of all that).
+//! expect), [`measures`] (what operators see of all that).
 //!
 //! Endpoints hold no paths, no locks and no rules about jobs: they ask `shared-folder`, off the async threads.
 
@@ -50,6 +46,7 @@ pub mod site;
 pub mod strict_json;
 pub mod table;
 pub mod v1;
+pub mod webhooks;
 
 pub use config::Config;
 pub use service::{Server, run};

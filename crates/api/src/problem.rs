@@ -152,7 +152,7 @@ impl Kind {
                 name: "idempotency-key-reused",
                 title: "The Idempotency-Key belongs to another submission",
                 status: StatusCode::UNPROCESSABLE_ENTITY,
-                advice: "Send a new key with a new submission; a known one only with the very same body.",
+                advice: "Send a new key with a new submission; a known one only with the very same body and webhook.",
             },
             Kind::PreconditionFailed => Facts {
                 name: "precondition-failed",
@@ -504,7 +504,7 @@ impl From<Refused> for Problem {
         match refused {
             Refused::Folder(error) => (&*error).into(),
             Refused::KeyReused => Kind::IdempotencyKeyReused.problem(
-                "a submission to this API was sent with this key before, and another body",
+                "a submission to this API was sent with this key before, and another body or webhook",
             ),
         }
     }

@@ -21,6 +21,7 @@ use crate::measures::Measures;
 use crate::rate::Rates;
 use crate::site::{self, Site};
 use crate::v1::jobs::csv::Memory;
+use crate::webhooks::deliver_again_and_again;
 
 /// Between two looks at the catalogs.
 const CATALOG_LOOK: Duration = Duration::from_millis(250);
@@ -113,6 +114,7 @@ impl Server {
         tokio::spawn(sweep_again_and_again(self.state.clone(), helpers.clone()));
         let measures = self.state.measures.clone();
         tokio::spawn(measures.sort_again_and_again(helpers.clone()));
+        tokio::spawn(deliver_again_and_again(self.state.clone(), helpers.clone()));
         tokio::spawn(feed::tell_again_and_again(self.state.feed.clone(), helpers));
         tracing::info!(address = %address, folder = %self.state.folder.root().display(), "the API listens");
         let stopping = shutdown.clone();

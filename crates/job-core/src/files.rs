@@ -24,6 +24,9 @@ pub struct Request {
     /// What the client told this submission from others by (`Idempotency-Key`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// The URL that is told when the job has ended, where the client named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
     /// W3C Trace Context of the submit, where the client sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,

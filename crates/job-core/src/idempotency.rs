@@ -11,7 +11,7 @@ use crate::ids::JobId;
 pub struct KeyRecord {
     /// The job.
     pub uuid: JobId,
-    /// SHA-256 of the body that it was submitted with, in hexadecimal digits.
+    /// SHA-256 of what it was submitted with, in hexadecimal digits: the body, and the webhook where there is one.
     pub body_sha256: String,
 }
 

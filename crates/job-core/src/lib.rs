@@ -16,6 +16,7 @@
 //! - [`files`]: request, receipt, progress and heartbeat as they stand in the shared folder.
 //! - [`idempotency`]: what a submission is that is sent once more.
 //! - [`trace`]: which trace of its client's a job belongs to.
+//! - [`webhook`]: whom the end is told, and how often that is tried.
 //! - [`recovery`], [`retention`]: what a crash left behind, and what may go.
 
 pub mod catalog;
@@ -35,3 +36,4 @@ pub mod retention;
 pub mod route;
 pub mod status;
 pub mod trace;
+pub mod webhook;

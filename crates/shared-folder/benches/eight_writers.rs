@@ -83,6 +83,7 @@ fn request(api: &str) -> Request {
         request_date: now,
         params: RawValue::from_string("{\"n\":1}".into()).unwrap(),
         idempotency_key: None,
+        webhook: None,
         traceparent: None,
     }
 }

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use crate::error::{Because, FolderError};
 use crate::random;
+use crate::snapshot::Stamp;
 
 /// How a temporary file's name begins.
 pub(crate) const TEMPORARY: &str = ".tmp-";
@@ -144,6 +145,13 @@ impl Dir {
         let modified = file.metadata().and_then(|metadata| metadata.modified());
         let modified = DateTime::<Utc>::from(modified.because("look at", &self.at(name))?);
         Ok(Some(Date::new(modified.fixed_offset())))
+    }
+
+    /// What tells one state of its names from another.
+    pub(crate) fn stamp(&self) -> Result<Stamp, FolderError> {
+        let file = self.fd.try_clone().map(File::from);
+        file.and_then(|file| Stamp::of(&file))
+            .because("look at", &self.path)
     }
 
     /// The names in it, without `.` and `..`; names that are no UTF-8 are nobody's here.

@@ -78,6 +78,7 @@ pub(crate) struct Dirs {
     pub(crate) workers: Dir,
     pub(crate) catalog: Dir,
     pub(crate) idempotency: Dir,
+    pub(crate) webhook: Dir,
     pub(crate) quarantine: Dir,
     pub(crate) late: Dir,
     /// The folder that holds them.
@@ -85,7 +86,7 @@ pub(crate) struct Dirs {
 }
 
 /// The names of the folders in the shared folder.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "request",
     "response",
     "receipt",
@@ -96,12 +97,13 @@ pub(crate) const NAMES: [&str; 11] = [
     "workers",
     "catalog",
     "idempotency",
+    "webhook",
     "quarantine",
 ];
 
 impl Dirs {
     /// All folders, each with its path beneath the shared folder.
-    pub(crate) fn all(&self) -> [(&'static str, &Dir); 13] {
+    pub(crate) fn all(&self) -> [(&'static str, &Dir); 14] {
         [
             ("", &self.root),
             ("request", &self.request),
@@ -114,6 +116,7 @@ impl Dirs {
             ("workers", &self.workers),
             ("catalog", &self.catalog),
             ("idempotency", &self.idempotency),
+            ("webhook", &self.webhook),
             ("quarantine", &self.quarantine),
             ("quarantine/late", &self.late),
         ]
@@ -144,6 +147,7 @@ impl SharedFolder {
             workers: open("workers")?,
             catalog: open("catalog")?,
             idempotency: open("idempotency")?,
+            webhook: open("webhook")?,
             quarantine: open("quarantine")?,
             late: open("quarantine/late")?,
             root: root_dir,

@@ -30,8 +30,9 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key that a client (`anonymous` where there are none) sent with this body for this API.
-    pub fn new(client: &str, api: &ApiName, key: &str, body: &[u8]) -> Self {
+    /// The key that a client (`anonymous` where there are none) sent with this body, and this webhook where it named
+    /// one, for this API.
+    pub fn new(client: &str, api: &ApiName, key: &str, body: &[u8], webhook: Option<&str>) -> Self {
         // With lengths in front, so that no two of them are one text.
         let parts = [client, api.as_str(), key];
         let mut digest = Sha256::new();
@@ -39,9 +40,15 @@ impl Key {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
+        let mut sent = Sha256::new_with_prefix(body);
+        if let Some(webhook) = webhook {
+            // No JSON has a NUL in it, so that no body ends like this.
+            sent.update(b"\0");
+            sent.update(webhook);
+        }
         Key {
             file: format!("{}.json", hex(&digest.finalize())),
-            body_sha256: hex(&Sha256::digest(body)),
+            body_sha256: hex(&sent.finalize()),
         }
     }
 
@@ -118,7 +125,7 @@ impl SharedFolder {
 
 impl Guard<'_> {
     /// Whether anything is left of a job.
-    fn knows(&self, uuid: JobId) -> Result<bool, FolderError> {
+    pub(crate) fn knows(&self, uuid: JobId) -> Result<bool, FolderError> {
         let (dirs, file) = (&self.folder.dirs, format!("{uuid}.json"));
         Ok(self.queue().get(uuid).is_some()
             || dirs.request.has(&file)?

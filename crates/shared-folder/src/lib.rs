@@ -10,6 +10,7 @@
 //! - [`submit`]: requests become jobs, many in one commit; [`idempotency`]: which of them were sent before.
 //! - [`claim`]: a worker takes a job, and says that it lives ([`heartbeat`]).
 //! - [`finish`]: a run ends: done, failed, canceled, given back or to be tried again.
+//! - [`webhook`]: whom the end is told, by the one process that delivers.
 //! - [`sweep`]: what a crash left behind is settled, a dead worker's job rescued.
 //! - [`retain`]: what ended long ago goes.
 //! - [`fsck`]: a person looks at the whole folder, and has it mended.
@@ -49,6 +50,7 @@ pub mod submit;
 pub mod sweep;
 pub mod view;
 pub mod watch;
+pub mod webhook;
 
 pub use error::{FolderError, Holder};
 pub use folder::{Options, SharedFolder};

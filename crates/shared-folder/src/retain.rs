@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Because, FolderError};
 use crate::folder::SharedFolder;
 use crate::guard::Guard;
-use crate::idempotency;
+use crate::{idempotency, webhook};
 
 /// Jobs that are removed in one go before others may have the lock.
 const BATCH: usize = 200;
@@ -65,6 +65,7 @@ pub fn retain(folder: &SharedFolder, now: Date) -> Result<usize, RetentionError>
         removed += still.len();
     }
     idempotency::remove_old(folder, now)?;
+    webhook::remove_old(folder, now)?;
     remove_old_quarantine(folder, now)?;
     Ok(removed)
 }
@@ -99,6 +100,7 @@ pub(crate) fn delete(guard: &mut Guard<'_>, uuids: &[JobId]) -> Result<(), Folde
     for uuid in uuids {
         dirs.response.remove(&format!("{uuid}.json"))?;
         dirs.receipt.remove(&format!("{uuid}.json"))?;
+        webhook::remove(folder, *uuid)?;
     }
     let gone: HashSet<_> = uuids.iter().copied().collect();
     guard.queue_mut().remove(&gone);

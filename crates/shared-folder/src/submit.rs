@@ -21,6 +21,7 @@ use crate::folder::SharedFolder;
 use crate::guard::Guard;
 use crate::idempotency::{Key, Keys};
 use crate::measures;
+use crate::webhook;
 
 /// Most jobs in one commit, so that the lock is free again soon.
 const BATCH: usize = 256;
@@ -59,7 +60,7 @@ pub enum Refused {
     /// The folder cannot take it.
     #[error(transparent)]
     Folder(#[from] Arc<FolderError>),
-    /// Its key belongs to a submission with another body.
+    /// Its key belongs to a submission with another body or another webhook.
     #[error("the key belongs to another submission")]
     KeyReused,
 }
@@ -72,7 +73,7 @@ impl From<FolderError> for Refused {
 
 #[derive(Debug)]
 enum Message {
-    Submit(Waiting),
+    Submit(Box<Waiting>),
     Retrieved(JobId, Date),
 }
 
@@ -81,6 +82,8 @@ enum Message {
 struct Waiting {
     request: Request,
     temporary: String,
+    /// The temporary name of its webhook's record.
+    webhook: Option<String>,
     /// Its key, with the temporary name of the key's record.
     key: Option<(Key, String)>,
     answer: SyncSender<Answer>,
@@ -120,16 +123,18 @@ impl Submitter {
         if let Some(record) = &record {
             record.sync()?;
         }
+        let webhook = webhook::prepare(&self.folder, &request)?;
         let temporary = dir.write(Kind::Fact, text_of(&request).as_bytes())?;
         temporary.sync()?;
         let (answer, answered) = sync_channel(1);
         let waiting = Waiting {
             request,
             temporary: temporary.keep(),
+            webhook: webhook.map(Temporary::keep),
             key: key.zip(record.map(Temporary::keep)),
             answer,
         };
-        self.send(Message::Submit(waiting));
+        self.send(Message::Submit(Box::new(waiting)));
         // Where the thread is gone nothing was published, and the temporary file is swept by its age.
         answered.recv().unwrap_or_else(|_| Err(closed(dir)))
     }
@@ -195,7 +200,7 @@ fn commit_until_closed(folder: &SharedFolder, receiver: &Receiver<Message>) {
             .chain(std::iter::from_fn(|| receiver.try_recv().ok()))
         {
             match message {
-                Message::Submit(submit) => waiting.push(submit),
+                Message::Submit(submit) => waiting.push(*submit),
                 Message::Retrieved(uuid, date) => {
                     retrieved.entry(uuid).or_insert(date);
                     due.get_or_insert_with(|| Instant::now() + RETRIEVED_DELAY);
@@ -233,6 +238,9 @@ fn answer(folder: &SharedFolder, waiting: Vec<Waiting>, committed: Result<Vec<An
         let is_new = matches!(answer, Ok(Accepted::New(_)));
         if let Some((_, record)) = waiting.key.filter(|_| !is_new) {
             let _ = dirs.idempotency.remove(&record);
+        }
+        if let Some(webhook) = waiting.webhook.filter(|_| !is_new) {
+            let _ = dirs.webhook.remove(&webhook);
         }
         if !is_new {
             let _ = dirs.request.remove(&waiting.temporary);
@@ -296,6 +304,8 @@ struct Batch<'a> {
     temporaries: Vec<String>,
     /// The records of their keys: temporary name and name.
     records: Vec<(String, String)>,
+    /// Those of their webhooks: the job and the temporary name.
+    webhooks: Vec<(JobId, String)>,
     answers: Vec<Answer>,
 }
 
@@ -307,6 +317,7 @@ impl<'a> Batch<'a> {
             requests: Vec::new(),
             temporaries: Vec::new(),
             records: Vec::new(),
+            webhooks: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -330,7 +341,13 @@ impl<'a> Batch<'a> {
                 if let Some((key, record)) = key {
                     self.records.push((record.clone(), key.file.clone()));
                 }
-                self.enter(waiting.request.clone(), waiting.temporary.clone(), key)
+                let webhook = waiting.webhook.clone();
+                self.enter(
+                    waiting.request.clone(),
+                    waiting.temporary.clone(),
+                    webhook,
+                    key,
+                )
             }
             Meaning::Completes(uuid) => {
                 let request = Request {
@@ -341,7 +358,8 @@ impl<'a> Batch<'a> {
                 let temporary = dir.write(Kind::Fact, text_of(&request).as_bytes())?;
                 temporary.sync()?;
                 let temporary = temporary.keep();
-                self.enter(request, temporary, key)
+                let webhook = webhook::prepare(self.folder, &request)?.map(Temporary::keep);
+                self.enter(request, temporary, webhook, key)
             }
         };
         self.answers.push(answer);
@@ -352,9 +370,12 @@ impl<'a> Batch<'a> {
         &mut self,
         request: Request,
         temporary: String,
+        webhook: Option<String>,
         key: Option<&(Key, String)>,
     ) -> Answer {
         let uuid = request.uuid;
+        self.webhooks
+            .extend(webhook.map(|temporary| (uuid, temporary)));
         if let Some((key, _)) = key {
             self.keys.comes(key, uuid);
         }
@@ -363,9 +384,10 @@ impl<'a> Batch<'a> {
         Ok(Accepted::New(uuid))
     }
 
-    /// Gives everything its name, and makes the names durable: the keys' first.
+    /// Gives everything its name, and makes the names durable: the requests' last.
     fn publish(&self) -> Result<(), FolderError> {
         let dirs = &self.folder.dirs;
+        webhook::publish(self.folder, &self.webhooks)?;
         let records = self.records.iter();
         let records = records.map(|(temporary, name)| (temporary, name.clone()));
         publish_all(&dirs.idempotency, records)?;
@@ -378,6 +400,11 @@ impl<'a> Batch<'a> {
         let dirs = &self.folder.dirs;
         let requests = self.requests.iter().map(file_of);
         take_back(&dirs.request, requests);
+        let webhooks = self.webhooks.iter();
+        take_back(
+            &dirs.webhook,
+            webhooks.map(|(uuid, _)| format!("{uuid}.json")),
+        );
         // A record that stayed would do no harm: the next submission under its key makes that job.
         take_back(
             &dirs.idempotency,

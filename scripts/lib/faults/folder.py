@@ -22,6 +22,7 @@ FOLDERS = (
     "workers",
     "catalog",
     "idempotency",
+    "webhook",
     "quarantine",
     "quarantine/late",
 )

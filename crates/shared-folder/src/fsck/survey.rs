@@ -386,6 +386,7 @@ impl Survey<'_> {
             .collect();
         for (dir, name, while_open) in [
             (&dirs.log, "log", false),
+            (&dirs.webhook, "webhook", false),
             (&dirs.lease, "lease", true),
             (&dirs.progress, "progress", true),
             (&dirs.cancel, "cancel", true),
@@ -470,6 +471,7 @@ fn is_ours(dir: &str, file: &str) -> bool {
         "request" => file == INDEX || file == LOCK || file == PREVIOUS || of_job(".json"),
         "response" | "receipt" | "lease" | "progress" => of_job(".json"),
         "log" => of_job(".log"),
+        "webhook" => of_job(".json") || of_job(".replay"),
         "cancel" => of_job(""),
         "workers" => file.ends_with(".json") || file.ends_with(".lock"),
         "catalog" => file.ends_with(".json"),

@@ -57,13 +57,14 @@ fn of_many_at_once_through_two_processes_one_makes_the_job() {
                     return site.submit_with_key("a", "1", number).unwrap().uuid();
                 }
                 let api: job_core::ids::ApiName = "soc".parse().unwrap();
-                let key = shared_folder::idempotency::Key::new("anonymous", &api, "a", b"1");
+                let key = shared_folder::idempotency::Key::new("anonymous", &api, "a", b"1", None);
                 let request = job_core::files::Request {
                     uuid: shared_folder::job_id(at(number)),
                     api,
                     request_date: at(number),
                     params: serde_json::value::RawValue::from_string("1".into()).unwrap(),
                     idempotency_key: None,
+                    webhook: None,
                     traceparent: None,
                 };
                 other.submit(request, Some(key)).unwrap().uuid()

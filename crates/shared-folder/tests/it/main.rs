@@ -12,3 +12,4 @@ mod idempotency;
 mod life;
 mod recovery;
 mod support;
+mod webhook;

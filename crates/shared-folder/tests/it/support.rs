@@ -72,6 +72,7 @@ impl Site {
             request_date: at(second),
             params,
             idempotency_key: None,
+            webhook: None,
             traceparent: None,
         };
         let accepted = self.submitter.submit(request, None)?;
@@ -88,13 +89,14 @@ impl Site {
     ) -> Result<Accepted, Refused> {
         let params = serde_json::value::RawValue::from_string(body.into()).unwrap();
         let api: job_core::ids::ApiName = "soc".parse().unwrap();
-        let key = Key::new("anonymous", &api, key, body.as_bytes());
+        let key = Key::new("anonymous", &api, key, body.as_bytes(), None);
         let request = Request {
             uuid: job_id(at(second)),
             api,
             request_date: at(second),
             params,
             idempotency_key: Some("k".into()),
+            webhook: None,
             traceparent: None,
         };
         self.submitter.submit(request, Some(key))

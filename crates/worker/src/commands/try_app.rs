@@ -68,6 +68,7 @@ pub async fn try_app(
         request_date: now,
         params,
         idempotency_key: None,
+        webhook: None,
         traceparent: None,
     };
     scratch::make(&config.scratch_dir, &config.containment)?;

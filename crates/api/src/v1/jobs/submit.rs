@@ -1,5 +1,6 @@
 //! `POST /api/v1/jobs/{api}` and each API's own route: a request becomes a job.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::context::Context;
 use crate::job_json::Job;
 use crate::prefer::{self, PREFERENCE_APPLIED};
 use crate::problem::{Kind, Problem};
+use crate::webhooks::Webhooks;
 use crate::{body, idempotency, params};
 
 /// Whose keys these are, as long as there are no clients.
@@ -100,7 +102,10 @@ pub(super) async fn accept(
     } = submission;
     let (state, site) = (context.state.clone(), context.site.clone());
     let limit = state.config.options.request_limit;
-    let validate_only = validate_only(context.request.query_string())?;
+    let Asked {
+        validate_only,
+        webhook,
+    } = Asked::read(context.request.query_string(), &state.config.webhooks)?;
     let key = idempotency::key(context)?;
     let trace = context.header(TRACEPARENT);
     let traceparent = trace.filter(|text| is_traceparent(text)).map(str::to_owned);
@@ -120,10 +125,13 @@ pub(super) async fn accept(
             request_date: now,
             params,
             idempotency_key: key.clone(),
+            webhook,
             traceparent,
         };
-        let known_by =
-            |key: String| Key::new(CLIENT, &api.name, &key, request.params.get().as_bytes());
+        let known_by = |key: String| {
+            let body = request.params.get().as_bytes();
+            Key::new(CLIENT, &api.name, &key, body, request.webhook.as_deref())
+        };
         let key = key.map(known_by);
         let (name, date) = (request.api.clone(), request.request_date);
         let accepted = state.submitter.submit(request, key)?;
@@ -172,20 +180,59 @@ pub(crate) struct Valid {
     valid: bool,
 }
 
-/// Whether a submission is only to be checked. Other parameters are refused: a misspelt one would make a job.
-fn validate_only(query: &str) -> Result<bool, Problem> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
-    let pairs = pairs.map(web::Query::into_inner);
-    match pairs.as_deref() {
-        Ok([]) => Ok(false),
-        Ok([(name, value)]) if name == "validate_only" => match value.as_str() {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(Kind::BadRequest.problem("validate_only: true or false is due")),
-        },
-        _ => Err(Kind::BadRequest
-            .problem("the query: validate_only=true is all that a submission may have in it")),
+/// What a submission asks for besides its job.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    /// Whether it is only to be checked.
+    validate_only: bool,
+    /// The URL that is to be told of the job's end.
+    webhook: Option<String>,
+}
+
+impl Asked {
+    /// Reads the query. Other parameters than these two, each once, are refused: a misspelt one would make a job.
+    fn read(query: &str, webhooks: &Webhooks) -> Result<Self, Problem> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
+        let mut asked = Asked::default();
+        let mut seen = HashSet::new();
+        for (name, value) in pairs.map_err(|_| not_asked())?.into_inner() {
+            match name.as_str() {
+                "validate_only" => asked.validate_only = validate_only(&value)?,
+                "webhook" => asked.webhook = Some(receiver(&value, webhooks)?),
+                _ => return Err(not_asked()),
+            }
+            if !seen.insert(name) {
+                return Err(not_asked());
+            }
+        }
+        Ok(asked)
     }
+}
+
+fn validate_only(value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Kind::BadRequest.problem("validate_only: true or false is due")),
+    }
+}
+
+/// The URL that is to be told, as it will be sent.
+fn receiver(value: &str, webhooks: &Webhooks) -> Result<String, Problem> {
+    if !webhooks.are_on() {
+        return Err(Kind::BadRequest.problem(
+            "webhook: this server sends none, as no secret is set to sign them with (webhook.secrets)",
+        ));
+    }
+    let url = webhooks.receivers.check(value);
+    url.map(Into::into)
+        .map_err(|unfit| Kind::BadRequest.problem(format!("webhook: {unfit}")))
+}
+
+fn not_asked() -> Problem {
+    Kind::BadRequest.problem(
+        "the query: validate_only=true and webhook=URL, each once, are all that a submission may have in it",
+    )
 }
 
 /// The job as it is at its end, or when the client has waited enough. It is accepted whatever comes of the waiting, so
