@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bcrl::upkeep::{fsck, quarantine};
+use bcrl::upkeep::{fsck, quarantine, webhooks};
 use bcrl::{client, up};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Generator, Shell};
@@ -43,6 +43,8 @@ enum Role {
     Fsck(fsck::FsckArgs),
     /// List, show or throw away what was put aside in the shared folder
     Quarantine(quarantine::QuarantineArgs),
+    /// List, show or send anew what receivers are told of jobs' ends, or make a secret
+    Webhooks(webhooks::WebhooksArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  bcrl completions bash > ~/.local/share/bash-completion/completions/bcrl"
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Role::LockProbe { path } => return shared_folder::self_test::probe(&path),
         Role::Fsck(args) => return fsck::main(&args),
         Role::Quarantine(args) => return quarantine::main(&args),
+        Role::Webhooks(args) => return webhooks::main(&args),
         Role::Client(command) => run_client(&command, &cli.options),
         Role::Completions { shell } => print_completions(shell),
     };

@@ -102,15 +102,18 @@ impl Server {
         &self.shown
     }
 
-    /// Submits a job.
+    /// Submits a job, of whose end the webhook is told.
     pub(super) async fn submit(
         &self,
         api: &ApiName,
         body: String,
+        webhook: Option<&str>,
         key: Uuid,
     ) -> Result<Job, Error> {
+        let encoded = webhook.map(|url| utf8_percent_encode(url, NON_ALPHANUMERIC));
+        let query = encoded.map_or(String::new(), |url| format!("?webhook={url}"));
         let request = self
-            .request(Method::POST, &format!("/api/v1/jobs/{api}"))
+            .request(Method::POST, &format!("/api/v1/jobs/{api}{query}"))
             .header(CONTENT_TYPE, "application/json")
             .header("idempotency-key", format!("\"{key}\""))
             .body(body);

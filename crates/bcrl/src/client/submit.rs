@@ -52,6 +52,10 @@ pub struct SubmitArgs {
     #[arg(long, short, value_name = "FILE")]
     file: Option<PathBuf>,
 
+    /// Have the server tell this URL when the job has ended
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    webhook: Option<String>,
+
     /// Wait until the job has ended, and print its result
     #[arg(long, short)]
     wait: bool,
@@ -83,7 +87,7 @@ async fn submit(args: &SubmitArgs, body: String, client: &Client) -> Result<Job,
         };
         return Err(with_close_names(unknown, &args.api, client).await);
     };
-    match send(&api, body, client).await {
+    match send(&api, body, args.webhook.as_deref(), client).await {
         Err(Error::Problem(problem)) if problem.status == 404 => {
             Err(with_close_names(Error::Problem(problem), &args.api, client).await)
         }
@@ -93,11 +97,16 @@ async fn submit(args: &SubmitArgs, body: String, client: &Client) -> Result<Job,
 
 /// Sends the submission, and again where nothing is known to have come of it: by its key the server knows it for the
 /// same.
-async fn send(api: &ApiName, body: String, client: &Client) -> Result<Job, Error> {
+async fn send(
+    api: &ApiName,
+    body: String,
+    webhook: Option<&str>,
+    client: &Client,
+) -> Result<Job, Error> {
     let key = Uuid::new_v4();
     let mut pauses = usual_pauses();
     for _ in 1..TRIES {
-        let error = match send_once(api, body.clone(), key, client).await {
+        let error = match send_once(api, body.clone(), webhook, key, client).await {
             Ok(job) => return Ok(job),
             Err(error) => error,
         };
@@ -114,15 +123,21 @@ async fn send(api: &ApiName, body: String, client: &Client) -> Result<Job, Error
         }
         sleep(pause).await;
     }
-    send_once(api, body, key, client).await
+    send_once(api, body, webhook, key, client).await
 }
 
-async fn send_once(api: &ApiName, body: String, key: Uuid, client: &Client) -> Result<Job, Error> {
+async fn send_once(
+    api: &ApiName,
+    body: String,
+    webhook: Option<&str>,
+    key: Uuid,
+    client: &Client,
+) -> Result<Job, Error> {
     client.if_interrupted(format!(
         "the job may have been taken; look with `{} ls` before submitting again",
         client.settings.command
     ));
-    let sent = client.server.submit(api, body, key).await;
+    let sent = client.server.submit(api, body, webhook, key).await;
     sent.map_err(|error| match is_undecided(&error) {
         true => Error::Undecided(Box::new(error)),
         false => error,

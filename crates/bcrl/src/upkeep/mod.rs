@@ -1,14 +1,16 @@
-//! What an operator does to the shared folder itself, on a machine that has it: `bcrl fsck`, `bcrl quarantine`.
+//! What an operator does to the shared folder itself, on a machine that has it: `bcrl fsck`, `bcrl quarantine`,
+//! `bcrl webhooks`.
 
 pub mod fsck;
 pub mod quarantine;
+pub mod webhooks;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use boot::{Clock, Settings};
-use shared_folder::Options;
+use shared_folder::{Options, SharedFolder};
 
 /// Where the shared folder is.
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,17 @@ fn with_site(place: &Place, work: impl FnOnce(&Site) -> anyhow::Result<ExitCode>
         work(&site)
     };
     done().unwrap_or_else(|error| boot::run::told(&format!("{error:#}"), TROUBLE))
+}
+
+/// Opens the folder, which must be one already.
+fn open(site: &Site) -> anyhow::Result<SharedFolder> {
+    if !site.shared_dir.join("request").is_dir() {
+        anyhow::bail!(
+            "{}: there is no shared folder: it has no folder request/",
+            site.shared_dir.display()
+        );
+    }
+    Ok(SharedFolder::open(&site.shared_dir, site.options.clone())?)
 }
 
 /// Writes to stdout; a reader who has gone has read enough.

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use clap::Subcommand;
 use shared_folder::{Quarantined, SharedFolder};
 
-use super::{Place, Site, print, shown, with_site};
+use super::{Place, Site, open, print, shown, with_site};
 
 /// What `bcrl quarantine` takes.
 #[derive(Debug, clap::Args)]
@@ -61,13 +61,7 @@ enum Command {
 /// Lists, shows or empties the quarantine.
 pub fn main(args: &QuarantineArgs) -> ExitCode {
     with_site(&args.place, |site| {
-        if !site.shared_dir.join("request").is_dir() {
-            anyhow::bail!(
-                "{}: there is no shared folder: it has no folder request/",
-                site.shared_dir.display()
-            );
-        }
-        let folder = SharedFolder::open(&site.shared_dir, site.options.clone())?;
+        let folder = open(site)?;
         match &args.command {
             Command::Ls { json } => list(&folder, *json),
             Command::Show { name } => show(&folder, name),

@@ -1,9 +1,10 @@
-//! `bcrl fsck` and `bcrl quarantine`, on a folder whose services are at work.
+//! `bcrl fsck`, `bcrl quarantine` and `bcrl webhooks`, on a folder whose services are at work.
 
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::{Site, bin};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -102,5 +103,104 @@ fn the_quarantine_is_looked_at_and_emptied() {
     assert_eq!(
         stdout(&bcrl(&site, &["quarantine", "ls"])),
         "nothing was put aside\n"
+    );
+}
+
+#[test]
+fn webhooks_are_listed_shown_and_sent_anew() {
+    // Nobody listens there, and nobody is asked twice.
+    let receiver = "http://127.0.0.1:9/hook";
+    let secret = bcrl(&Site::new(), &["webhooks", "secret"]);
+    let secret = stdout(&secret);
+    assert!(
+        secret.starts_with("whsec_") && secret.ends_with('\n'),
+        "{secret}"
+    );
+    let site = Site::new()
+        .set("WEBHOOK__SECRETS", secret.trim())
+        .set("WEBHOOK__ALLOW", "127.0.0.1")
+        .set("WEBHOOK__PAUSES", "");
+    site.app("echo", "import sys; print(sys.stdin.read())");
+    let up = site.up();
+    let client = up.client();
+    client.until_api("echo", SOON);
+    let ls = |arguments: &[&str]| {
+        let arguments = [&["webhooks", "ls"], arguments].concat();
+        stdout(&bcrl(&site, &arguments))
+    };
+    assert_eq!(ls(&[]), "no webhook is undelivered\n");
+    assert_eq!(ls(&["--all"]), "no job has a webhook\n");
+
+    let submitted = bcrl(
+        &site,
+        &[
+            "--url",
+            &up.url(),
+            "--quiet",
+            "submit",
+            "echo",
+            "n=1",
+            "--webhook",
+            receiver,
+        ],
+    );
+    let job = stdout(&submitted).trim().to_owned();
+    let given_up = |tries: u64| {
+        test_support::until("the end of a webhook", SOON, || {
+            let told: Value = serde_json::from_str(&ls(&["--json"])).ok()?;
+            let is_so = told["standing"] == "given_up" && told["tries"] == tries;
+            is_so.then_some(told)
+        })
+    };
+    let told = given_up(1);
+    assert_eq!(
+        (&told["uuid"], &told["status"]),
+        (&json!(job), &json!("done"))
+    );
+    let shown = stdout(&bcrl(&site, &["webhooks", "show", &job]));
+    let expected = format!("{job}  done: was given up (1 try, ");
+    assert!(
+        shown.starts_with(&expected) && shown.contains(receiver),
+        "{shown}"
+    );
+
+    // Another one takes what comes.
+    let event = told["event_id"].as_str().unwrap().to_owned();
+    assert!(shown.contains(&event), "{shown}");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("webhook/{job}.json");
+    let port = listener.local_addr().unwrap().port();
+    let record = std::fs::read_to_string(site.shared(&name)).unwrap();
+    let record = record.replace(":9/", &format!(":{port}/"));
+    site.put(&format!("data/shared/bcrlapi/{name}"), &record);
+    let replayed = bcrl(&site, &["webhooks", "replay", &job]);
+    assert_eq!(replayed.status.code(), Some(0), "{replayed:?}");
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut head = String::new();
+    let mut lines = BufReader::new(&stream);
+    while !head.ends_with("\r\n\r\n") {
+        assert!(lines.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    assert!(head.contains(&format!("webhook-id: {event}\r\n")), "{head}");
+    stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").unwrap();
+    test_support::until("the delivery", SOON, || {
+        (ls(&[]) == "no webhook is undelivered\n").then_some(())
+    });
+    assert!(
+        ls(&["--all"]).contains("was delivered at"),
+        "{}",
+        ls(&["--all"])
+    );
+
+    let unknown = bcrl(
+        &site,
+        &["webhooks", "replay", "f47ac10b-58cc-4372-a567-0e02b2c3d479"],
+    );
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    let config = bcrl(&site, &["up", "--print-config"]);
+    let config = stdout(&config);
+    assert!(
+        config.contains("[redacted]") && !config.contains("whsec_"),
+        "{config}"
     );
 }

@@ -27,6 +27,17 @@ fn pairs_are_the_body_and_the_id_is_printed() {
 }
 
 #[test]
+fn a_webhook_is_a_value_of_the_query() {
+    let due = format!("{SUBMIT}?webhook=https%3A%2F%2Fexample%2Ecom%2Fhook%3Fa%3D1");
+    let url = "https://example.com/hook?a=1";
+    let outcome = play(
+        vec![answer(&due, 202, &pending())],
+        &["submit", "add", "num1=12", "--webhook", url],
+    );
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+}
+
+#[test]
 fn pairs_go_over_the_file_and_a_file_alone_is_sent_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("request.json");
