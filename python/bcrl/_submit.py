@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import uuid
+from urllib.parse import urlencode
 
 from . import _names
 from ._http import Server
@@ -18,9 +19,12 @@ log = logging.getLogger("bcrl")
 _TRIES = 3
 
 
-def submit(server: Server, api: str, body: bytes) -> Seen:
-    """Submits a job. Raises SubmissionUndecided where it may have been taken all the same."""
+def submit(server: Server, api: str, body: bytes, webhook: str | None = None) -> Seen:
+    """Submits a job, of whose end the webhook is told. Raises SubmissionUndecided where it may have
+    been taken all the same."""
     path = f"/api/v1/jobs/{_names.api_name(api)}"
+    if webhook is not None:
+        path = f"{path}?{urlencode({'webhook': webhook})}"
     headers = {
         "Content-Type": "application/json",
         # The same each time that this submission is tried, and of no other one.

@@ -57,13 +57,15 @@ class Client:
                 raise answer.foreign("what came is no list of APIs")
             return apis
 
-    def submit(self, api: str, request: Any = None, **fields: Any) -> JobHandle:
+    def submit(
+        self, api: str, request: Any = None, *, webhook: str | None = None, **fields: Any
+    ) -> JobHandle:
         """Submits a job, which waits or runs when this returns.
 
         The body is ``request``, a dict or anything else that JSON knows, with ``fields`` over it;
         ``{}`` without both. What knows itself as a list (``tolist``: NumPy's arrays and numbers) is
-        sent as one. Fields that are called ``self``, ``api`` or ``request`` can stand in
-        ``request`` only.
+        sent as one. Fields that are called ``self``, ``api``, ``request`` or ``webhook`` can stand
+        in ``request`` only. ``webhook`` is a URL that the server tells when the job has ended.
 
         Raises InvalidRequest before anything is sent, with the place of what JSON does not know,
         such as NaN; Problem where the server refuses; Unreachable where no connection came about.
@@ -71,7 +73,7 @@ class Client:
         that the job may have been taken.
         """
         body = _request.encode(request, fields)
-        return JobHandle(self._server, _submit.submit(self._server, api, body))
+        return JobHandle(self._server, _submit.submit(self._server, api, body, webhook))
 
     def job(self, uuid: str | uuids.UUID) -> JobHandle:
         """The job of this id. Raises Problem ``not-found`` or ``job-expired`` where there is none,

@@ -297,6 +297,12 @@ class Submitting(WireTest):
             self.assertEqual(asked.headers["content-type"], "application/json")
             self.assertTrue(asked.headers["user-agent"].startswith("bcrl-python/"))
 
+    def test_a_webhook_is_a_value_of_the_query(self) -> None:
+        query = "?webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3Db%2Bc"
+        server = self.serve((SUBMIT + query, answer(202, job("pending"))))
+        Client(server.url).submit("soc", n=1, webhook="https://example.com/hook?a=b+c")
+        self.assertEqual(server.asked[0].body, b'{"n":1}')
+
     def test_what_nobody_can_have_taken_is_sent_again_with_the_same_key(self) -> None:
         busy = problem(503, "busy", {"retry-after": "5"}, detail="the folder was busy")
         server = self.serve((SUBMIT, busy), (SUBMIT, busy), (SUBMIT, answer(202, job("pending"))))

@@ -74,6 +74,17 @@ need_python_venv() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python's venv" python3-venv
 }
 
+# need_python_packages ENVIRONMENT LIST: an environment that holds the packages of this list.
+need_python_packages() {
+    local environment=$1 list=$2
+    ! cmp -s "$list" "$environment/packages.txt" || return 0
+    say "installing the packages of $list into $environment"
+    python3 -m venv --system-site-packages "$environment"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$list" ||
+        die "the packages of $list cannot be installed; see what pip says above"
+    cp "$list" "$environment/packages.txt"
+}
+
 need_curl() {
     command -v curl >/dev/null || apt_install curl curl ca-certificates
 }
