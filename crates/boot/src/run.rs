@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +54,9 @@ pub struct Unmet(pub String);
 
 /// The exit code of settings that cannot be used (sysexits.h).
 pub const EX_CONFIG: u8 = 78;
+/// What still blocks a thread when the service has ended is waited for so long: a name server that does not answer
+/// holds nobody up.
+const LEFTOVERS: Duration = Duration::from_secs(1);
 /// The exit code of a process that was interrupted twice.
 const INTERRUPTED: i32 = 130;
 
@@ -90,6 +94,8 @@ where
         tokio::spawn(end_on_signals(shutdown.clone()));
         work(settings, clock, shutdown).await
     });
+    // Services have waited for what matters to them.
+    runtime.shutdown_timeout(LEFTOVERS);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
