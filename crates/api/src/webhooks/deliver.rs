@@ -1,14 +1,13 @@
 //! The loop that delivers: it hears of new webhooks and of jobs' ends from the folder, and sends what is due.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use boot::{Clock, Shutdown};
-use chrono::TimeDelta;
+use boot::Shutdown;
 use job_core::date::Date;
 use job_core::ids::JobId;
-use job_core::webhook::{Standing, Webhook};
+use job_core::webhook::Webhook;
 use shared_folder::FolderError;
 use shared_folder::watch::{Change, Watch, WatchMode};
 use shared_folder::webhook::{Deliveries, ListingStamp};
@@ -17,23 +16,12 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::agenda::Agenda;
-use super::message::{self, Message};
+use super::courier::{Courier, Ended};
 use super::sender::Sender;
 use crate::context::State;
 
 /// Between two looks where nothing tells of a change; also the least time between two listings of the records.
 const LOOK: Duration = Duration::from_millis(500);
-/// How soon an event is looked at again that this server could not send for reasons of its own.
-const TROUBLE: TimeDelta = TimeDelta::seconds(10);
-
-/// Whoever delivers: what it needs for a try.
-struct Courier {
-    deliveries: Deliveries,
-    sender: Sender,
-    pauses: Vec<TimeDelta>,
-    public_url: String,
-    clock: Clock,
-}
 
 /// What the loop remembers from look to look.
 #[derive(Default)]
@@ -44,10 +32,9 @@ struct Memory {
     listed_at: Option<Instant>,
     /// The jobs whose record could not be read, which is said once.
     unreadable: HashSet<JobId>,
+    /// What came of tries and could not be noted yet: the disk may be full.
+    unnoted: HashMap<JobId, Webhook>,
 }
-
-/// What came of a try: the record as it is now, where there is one.
-type Ended = (JobId, Option<Webhook>);
 
 /// Delivers until the end; where another process of this folder does, once that one has ended.
 pub(crate) async fn deliver_again_and_again(state: Arc<State>, end: Shutdown) {
@@ -129,7 +116,7 @@ async fn deliver(courier: &Arc<Courier>, look: &Notify, end: &Shutdown) {
         let rest = next.and_then(|next| next.to_std().ok());
         tokio::select! {
             Some(tried) = tries.join_next() => match tried {
-                Ok((uuid, webhook)) => memory.agenda.finished(uuid, webhook),
+                Ok(ended) => memory.take_in(ended),
                 Err(error) => {
                     tracing::error!(error = %error, "sending a webhook panicked; what was under way is sent again");
                     (memory, tries) = after_a_panic().await;
@@ -140,6 +127,22 @@ async fn deliver(courier: &Arc<Courier>, look: &Notify, end: &Shutdown) {
             // What is under way is given up: it is sent again, as the same event.
             () = end.cancelled() => return,
         }
+    }
+}
+
+impl Memory {
+    fn take_in(&mut self, ended: Ended) {
+        let Ended {
+            uuid,
+            webhook,
+            is_noted,
+        } = ended;
+        self.unnoted.remove(&uuid);
+        if !is_noted {
+            self.unnoted
+                .extend(webhook.clone().map(|webhook| (uuid, webhook)));
+        }
+        self.agenda.finished(uuid, webhook);
     }
 }
 
@@ -155,6 +158,7 @@ impl Courier {
         let now = self.clock.now();
         if memory.listed_at.is_none_or(|at| at.elapsed() >= LOOK) {
             memory.listed_at = Some(Instant::now());
+            self.note_again(&mut memory);
             if let Err(error) = self.look_at_records(&mut memory, now) {
                 tracing::warn!(error = %error, "the webhooks cannot be listed; the next look tries again");
             }
@@ -163,6 +167,20 @@ impl Courier {
             tracing::warn!(error = %error, "whether jobs with a webhook have ended cannot be told; the next look tries again");
         }
         memory
+    }
+
+    /// Notes what could not be noted before, up to the first that still cannot; what is being sent is noted then.
+    fn note_again(&self, memory: &mut Memory) {
+        let Memory {
+            unnoted, agenda, ..
+        } = memory;
+        let idle = unnoted.keys().filter(|uuid| !agenda.is_running(**uuid));
+        for uuid in idle.copied().collect::<Vec<_>>() {
+            if self.deliveries.note(uuid, &unnoted[&uuid]).is_err() {
+                return;
+            }
+            unnoted.remove(&uuid);
+        }
     }
 
     fn look_at_records(&self, memory: &mut Memory, now: Date) -> Result<(), FolderError> {
@@ -188,6 +206,7 @@ impl Courier {
             match read {
                 Ok(webhook) => {
                     memory.unreadable.remove(&uuid);
+                    memory.unnoted.remove(&uuid);
                     if let Some(webhook) = webhook {
                         agenda.learn(uuid, webhook);
                     }
@@ -219,74 +238,5 @@ impl Courier {
             }
         }
         Ok(())
-    }
-
-    /// Tries to tell one event, and notes what came of it.
-    async fn attempt(self: Arc<Self>, uuid: JobId, webhook: Webhook) -> Ended {
-        let (courier, event_id) = (self.clone(), webhook.event_id.clone());
-        let message = spawn_blocking(move || courier.message(uuid, event_id)).await;
-        let message = match message.expect("making a message does not panic") {
-            Ok(Some(message)) => message,
-            Ok(None) => return (uuid, None),
-            Err(error) => {
-                tracing::warn!(job.id = %uuid, error = %error, "a job whose end is to be told cannot be looked at");
-                let next_date = Some(self.clock.now().plus(TROUBLE));
-                return (
-                    uuid,
-                    Some(Webhook {
-                        next_date,
-                        ..webhook
-                    }),
-                );
-            }
-        };
-        let tried = self.sender.send(&webhook.url, &message, self.clock.now());
-        let tried = tried.await;
-        let webhook = webhook.after(tried, &self.pauses, self.clock.now());
-        tell(uuid, &webhook);
-        let (courier, noted) = (self.clone(), webhook.clone());
-        let noted = spawn_blocking(move || courier.deliveries.note(uuid, &noted)).await;
-        if let Err(error) = noted.expect("noting a try does not panic") {
-            tracing::warn!(job.id = %uuid, error = %error, "what came of a webhook cannot be noted: after a restart it may be sent again, as the same event");
-        }
-        (uuid, Some(webhook))
-    }
-
-    /// What is to be sent of a job; nothing where it is gone.
-    fn message(&self, uuid: JobId, event_id: String) -> Result<Option<Message>, FolderError> {
-        let now = self.clock.now();
-        let Some(view) = self.deliveries.ended(uuid, now)? else {
-            return Ok(None);
-        };
-        let traceparent = self.deliveries.request(uuid)?;
-        let traceparent = traceparent.and_then(|request| request.traceparent);
-        let body = message::body(&view, &self.public_url, now);
-        Ok(body.map(|body| Message {
-            event_id,
-            body,
-            traceparent,
-        }))
-    }
-}
-
-/// Says what came of a try. The URL stays out of the log: it may hold a key.
-fn tell(uuid: JobId, webhook: &Webhook) {
-    let Webhook {
-        event_id,
-        tries,
-        last_status: status,
-        last_error: error,
-        ..
-    } = webhook;
-    match webhook.standing() {
-        Standing::Delivered(_) => {
-            tracing::info!(job.id = %uuid, event_id, tries, status, "a webhook was delivered")
-        }
-        Standing::Open(next) => {
-            tracing::info!(job.id = %uuid, event_id, tries, status, error, next_date = %next, "a webhook was not delivered")
-        }
-        Standing::GivenUp => {
-            tracing::warn!(job.id = %uuid, event_id, tries, status, error, "a webhook is given up; bcrl webhooks replay sends it anew")
-        }
     }
 }

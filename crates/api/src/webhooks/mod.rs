@@ -5,10 +5,11 @@
 //!
 //! - [`receiver`]: which URLs are taken and which hosts are reached; [`address`]: which addresses are internal.
 //! - [`message`]: what is sent, and how it is signed; [`sender`]: one try.
-//! - `agenda`: what waits for which moment; `deliver`: the loop around it.
+//! - `agenda`: what waits for which moment; `courier`: one try and its note; `deliver`: the loop around them.
 
 pub mod address;
 mod agenda;
+mod courier;
 mod deliver;
 pub mod message;
 pub mod receiver;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use test_support::{Client, Site, until};
@@ -498,15 +498,21 @@ fn a_try_that_cannot_be_noted_is_not_repeated_and_stops_nobody() {
     receiver.until_told(1);
     // A file cannot be renamed to where a folder stands.
     let path = lab.site.shared(&format!("webhook/{unnoted}.json"));
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
+    let aside = path.with_extension("aside");
+    let exchange = || renameat_with(CWD, &path, CWD, &aside, RenameFlags::EXCHANGE).unwrap();
+    std::fs::create_dir(&aside).unwrap();
+    exchange();
     cancel(&lab.client, &unnoted);
-    let warning = "what came of a webhook cannot be noted: after a restart it may be sent again, as the same event";
+    let warning = "what came of a webhook cannot be noted yet; after a restart before that it is sent again, as the same event";
     assert_eq!(lab.api.says(warning)["job.id"], unnoted);
     let last = submit_ended(&lab.client, &receiver.url());
     until_record(&lab, &last, is_over);
     let told: Vec<_> = receiver.told().iter().map(Told::job).collect();
-    assert_eq!(told[1..], [unnoted, last]);
+    assert_eq!(told[1..], [unnoted.clone(), last]);
+    // Once it can be noted it is.
+    exchange();
+    until_record(&lab, &unnoted, |record| record["tries"] == 1);
+    assert_eq!(receiver.told().len(), 3);
 }
 
 #[test]
