@@ -16,7 +16,7 @@ use job_core::date::Date;
 use job_core::files::Request;
 use job_core::ids::JobId;
 use job_core::status::Status;
-use job_core::webhook::Webhook;
+use job_core::webhook::{Standing, Webhook};
 
 use crate::dir::{Dir, Kind, Temporary, job_of};
 use crate::error::{Because, FolderError};
@@ -93,6 +93,20 @@ impl SharedFolder {
             Err(error) if error.is_of_the_file() => Ok(None),
             read => read,
         }
+    }
+
+    /// Whether any event is not over.
+    ///
+    /// # Errors
+    /// As for [`SharedFolder::webhooks`] and [`SharedFolder::webhook`].
+    pub fn has_open_webhooks(&self) -> Result<bool, FolderError> {
+        for uuid in self.webhooks()? {
+            let webhook = self.webhook(uuid)?;
+            if webhook.is_some_and(|webhook| matches!(webhook.standing(), Standing::Open(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Asks the process that delivers to send a job's event anew; whether the job has a webhook.

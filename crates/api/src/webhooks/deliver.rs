@@ -40,7 +40,7 @@ struct Memory {
 pub(crate) async fn deliver_again_and_again(state: Arc<State>, end: Shutdown) {
     let webhooks = &state.config.webhooks;
     if !webhooks.are_on() {
-        return;
+        return warn_of_waiting(&state).await;
     }
     let sender = match Sender::new(webhooks.receivers.clone(), webhooks.secrets.clone()) {
         Ok(sender) => sender,
@@ -63,6 +63,17 @@ pub(crate) async fn deliver_again_and_again(state: Arc<State>, end: Shutdown) {
     let look = Arc::new(Notify::new());
     let _watch = watch(&state, look.clone()).await;
     deliver(&courier, &look, &end).await;
+}
+
+/// Says so where events wait that this process has no secret to sign with.
+async fn warn_of_waiting(state: &Arc<State>) {
+    let folder = state.folder.clone();
+    let waits = spawn_blocking(move || folder.has_open_webhooks()).await;
+    if let Ok(Ok(true)) = waits {
+        tracing::warn!(
+            "webhooks wait in the folder, and this process delivers none: webhook.secrets are not set"
+        );
+    }
 }
 
 /// Waits for the duty to deliver; nothing where the end comes first.

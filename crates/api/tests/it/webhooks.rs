@@ -423,6 +423,18 @@ fn a_receiver_that_is_not_allowed_any_more_is_not_told() {
 }
 
 #[test]
+fn an_api_without_a_secret_says_that_webhooks_wait() {
+    let lab = lab();
+    submit(&lab.client, "https://example.com/hook");
+    let Lab { site, api, .. } = lab;
+    api.kill();
+    let mut lab = Lab::start(site.set("WEBHOOK__SECRETS", ""));
+    lab.api.says(
+        "webhooks wait in the folder, and this process delivers none: webhook.secrets are not set",
+    );
+}
+
+#[test]
 fn a_redirect_is_not_followed() {
     let lab = lab();
     let target = Receiver::glad();
