@@ -23,7 +23,8 @@ pub fn key(context: &Context) -> Result<Option<String>, Problem> {
     if values.next().is_some() {
         return Err(invalid("it is given twice"));
     }
-    let text = value.to_str().map_err(|_| invalid("it is no ASCII text"))?;
+    let text = value.to_str().ok().filter(|text| !text.contains('\t'));
+    let text = text.ok_or_else(|| invalid("it is no text of ASCII without control characters"))?;
     let key = unquoted(text.trim()).ok_or_else(|| invalid("its quotes do not fit"))?;
     match key.chars().count() {
         1..=LONGEST => Ok(Some(key)),

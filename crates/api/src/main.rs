@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use api::Config;
+use api::openapi::{self, Offered};
 use boot::Parts;
 use clap::{Parser, Subcommand};
 use job_core::catalog::Catalog;
@@ -45,7 +46,10 @@ enum Role {
 
 /// Prints the description of what is built in.
 fn print_openapi() -> ExitCode {
-    let document = api::openapi::document(&Catalog::default());
+    let document = openapi::document(&Offered {
+        catalog: &Catalog::default(),
+        webhooks: true,
+    });
     let text = serde_json::to_string_pretty(&document).expect("a description always serializes");
     // Whoever closed the pipe has read enough.
     let _ = writeln!(std::io::stdout(), "{text}");

@@ -64,7 +64,7 @@ impl Server {
         measures.look(&folder.queue()?, clock.now());
         let listener =
             listen::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
-        let (sender, site) = watch::channel(Arc::new(site::read(&folder, None)?));
+        let (sender, site) = watch::channel(Arc::new(site::read(&folder, &config, None)?));
         let ending = Shutdown::new();
         let state = State {
             submitter: Submitter::start(folder.clone()),
@@ -146,7 +146,7 @@ async fn follow_catalogs(state: Arc<State>, site: watch::Sender<Arc<Site>>, end:
         let look = tokio::task::spawn_blocking(move || {
             let changed = shared.folder.catalog_stamp()? != before.stamp;
             changed
-                .then(|| site::read(&shared.folder, Some(&before)))
+                .then(|| site::read(&shared.folder, &shared.config, Some(&before)))
                 .transpose()
         });
         match look.await {

@@ -11,8 +11,9 @@ use serde_json::Value;
 use shared_folder::catalog::CatalogStamp;
 use shared_folder::{FolderError, SharedFolder};
 
+use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::openapi;
+use crate::openapi::{self, Offered};
 
 /// One state of the catalogs.
 #[derive(Debug)]
@@ -41,7 +42,11 @@ impl Site {
 ///
 /// # Errors
 /// Where the folder of the catalogs cannot be listed.
-pub fn read(folder: &SharedFolder, before: Option<&Site>) -> Result<Site, FolderError> {
+pub fn read(
+    folder: &SharedFolder,
+    config: &Config,
+    before: Option<&Site>,
+) -> Result<Site, FolderError> {
     // The stamp first: what changes while the files are read shows at the next look.
     let stamp = folder.catalog_stamp()?;
     let (catalog, problems) = folder.catalog()?;
@@ -54,7 +59,10 @@ pub fn read(folder: &SharedFolder, before: Option<&Site>) -> Result<Site, Folder
     let mut site = Site {
         catalog: Catalog::default(),
         routes: Endpoint::table(),
-        openapi: openapi::document(&catalog),
+        openapi: openapi::document(&Offered {
+            catalog: &catalog,
+            webhooks: config.webhooks.are_on(),
+        }),
         stamp,
         validators: HashMap::new(),
     };

@@ -5,10 +5,11 @@ use job_core::route::Pattern;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::OperationBuilder;
 
+use super::Offered;
 use super::operations::submission;
 
 /// Adds an API to a description.
-pub(super) fn describe(api: &Api, document: &mut Value) {
+pub(super) fn describe(api: &Api, offered: &Offered<'_>, document: &mut Value) {
     let name = api.name.as_str();
     let body = match &api.schema {
         None => json!({}),
@@ -39,15 +40,21 @@ pub(super) fn describe(api: &Api, document: &mut Value) {
                 without_members(moved(schema, &place), &parameters)
             }
         };
-        let operation = operation(api, &id, &parameters, &body);
+        let operation = operation(api, offered, &id, &parameters, &body);
         let paths = document["paths"].as_object_mut().expect("there are paths");
         let item = paths.entry(route.pattern.clone()).or_insert(json!({}));
         item[route.method.to_lowercase()] = operation;
     }
 }
 
-fn operation(api: &Api, id: &str, parameters: &[String], body: &Value) -> Value {
-    let common = submission(OperationBuilder::new().tag("apis"));
+fn operation(
+    api: &Api,
+    offered: &Offered<'_>,
+    id: &str,
+    parameters: &[String],
+    body: &Value,
+) -> Value {
+    let common = submission(OperationBuilder::new().tag("apis"), offered);
     let label = format!("{} / {}", api.label.ja, api.label.en);
     let mut operation = serde_json::to_value(
         common
@@ -133,6 +140,8 @@ fn moved_member(name: &str, value: &Value, place: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use job_core::catalog::Catalog;
+
     use super::*;
 
     #[test]
@@ -162,7 +171,11 @@ mod tests {
         }))
         .unwrap();
         let mut document = json!({ "paths": {}, "components": { "schemas": {} } });
-        describe(&api, &mut document);
+        let offered = Offered {
+            catalog: &Catalog::default(),
+            webhooks: false,
+        };
+        describe(&api, &offered, &mut document);
         let general = &document["paths"]["/api/v1/jobs/add"]["post"];
         let own = &document["paths"]["/api/v1/add/{num1}"]["post"];
         assert_eq!(

@@ -36,16 +36,26 @@ pub(crate) use schemas::Failure;
 )]
 struct BuiltIn;
 
-/// The description of what is built in, and of these APIs. Where there are some, each is described with its own schema
-/// in place of the general way to submit.
-pub fn document(catalog: &Catalog) -> Value {
+/// What there is besides what is built in.
+#[derive(Debug)]
+pub struct Offered<'a> {
+    /// The APIs.
+    pub catalog: &'a Catalog,
+    /// Whether webhooks are sent.
+    pub webhooks: bool,
+}
+
+/// The description of what is built in, and of what is offered. Where there are APIs, each is described with its own
+/// schema in place of the general way to submit.
+pub fn document(offered: &Offered<'_>) -> Value {
+    let catalog = offered.catalog;
     let mut document = BuiltIn::openapi();
     let table = Endpoint::table();
     for route in table.iter() {
         let described = Endpoint::of(route).and_then(|endpoint| {
             let is_general = endpoint == Endpoint::Submit;
             let is_wanted = !is_general || catalog.iter().next().is_none();
-            is_wanted.then(|| operations::describe(endpoint))?
+            is_wanted.then(|| operations::describe(endpoint, offered))?
         });
         if let Some(operation) = described {
             let (path, item) = (path(route), item(route, operation));
@@ -55,7 +65,7 @@ pub fn document(catalog: &Catalog) -> Value {
     }
     let mut document = serde_json::to_value(document).expect("a description always serializes");
     for api in catalog.iter() {
-        apis::describe(api, &mut document);
+        apis::describe(api, offered, &mut document);
     }
     document
 }
@@ -85,9 +95,14 @@ fn item(route: &Route, operation: OperationBuilder) -> PathItem {
 mod tests {
     use super::*;
 
+    fn built_in(catalog: &Catalog) -> Offered<'_> {
+        let webhooks = true;
+        Offered { catalog, webhooks }
+    }
+
     #[test]
     fn each_built_in_route_but_pages_is_described_once() {
-        let document = document(&Catalog::default());
+        let document = document(&built_in(&Catalog::default()));
         let paths = document["paths"].as_object().unwrap();
         let described = paths.values().flat_map(|item| item.as_object().unwrap());
         let mut ids: Vec<_> = described
@@ -95,11 +110,13 @@ mod tests {
             .collect();
         ids.sort_unstable();
         let table = Endpoint::table();
+        let catalog = Catalog::default();
+        let offered = built_in(&catalog);
         let mut due: Vec<_> = table
             .iter()
             .filter(|route| {
                 let endpoint = Endpoint::of(route).unwrap();
-                operations::describe(endpoint).is_some()
+                operations::describe(endpoint, &offered).is_some()
             })
             .map(|route| route.key.replace('-', "_"))
             .collect();
@@ -110,7 +127,7 @@ mod tests {
 
     #[test]
     fn each_part_that_is_referred_to_is_there() {
-        let document = document(&Catalog::default());
+        let document = document(&built_in(&Catalog::default()));
         let text = document.to_string();
         for reference in text.split("\"$ref\":\"#").skip(1) {
             let pointer = reference.split('"').next().unwrap();

@@ -5,9 +5,10 @@ use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, Required, ResponseBuilder};
 
+use super::Offered;
 use super::parts::{
     answer, anything, date, header, json, link, nothing, one_of, path, problems, query, text, told,
-    uuid, whole_number, yes_or_no,
+    uri, uuid, whole_number, yes_or_no,
 };
 use super::schemas::Ready;
 use crate::endpoint::{CSV, Endpoint, JSON};
@@ -44,9 +45,9 @@ pub(super) const OF_A_SUBMISSION: [Kind; 14] = [
 ];
 
 /// Describes an endpoint; nothing where it is a page.
-pub(super) fn describe(endpoint: Endpoint) -> Option<OperationBuilder> {
+pub(super) fn describe(endpoint: Endpoint, offered: &Offered<'_>) -> Option<OperationBuilder> {
     let operation = match endpoint {
-        Endpoint::Submit => submission(OperationBuilder::new())
+        Endpoint::Submit => submission(OperationBuilder::new(), offered)
             .tag("apis")
             .description(Some(
                 "Submits a job: the JSON body goes to the API's script.",
@@ -66,7 +67,7 @@ pub(super) fn describe(endpoint: Endpoint) -> Option<OperationBuilder> {
                 "Cancels a job: at once where it waits; where it runs, its end is asked for.",
             ))
             .response("200", shown("The job, canceled or about to end.")),
-        Endpoint::Rerun => submission(of_a_job("uuid", &[Kind::JobExpired]))
+        Endpoint::Rerun => submission(of_a_job("uuid", &[Kind::JobExpired]), offered)
             .description(Some("Submits the job's request once more, as a new job.")),
         Endpoint::Result => result(),
         Endpoint::Log => of_a_job("uuid", &[Kind::RangeNotSatisfiable])
@@ -99,7 +100,14 @@ pub(super) fn describe(endpoint: Endpoint) -> Option<OperationBuilder> {
 }
 
 /// What all submissions have in common.
-pub(super) fn submission(operation: OperationBuilder) -> OperationBuilder {
+pub(super) fn submission(operation: OperationBuilder, offered: &Offered<'_>) -> OperationBuilder {
+    let webhook = offered.webhooks.then(|| {
+        let description = "The URL that is told of the job's end (Standard Webhooks 1.0.0).";
+        query("webhook", description, uri())
+    });
+    let operation = webhook
+        .into_iter()
+        .fold(operation, OperationBuilder::parameter);
     operation
         .parameter(query(
             "validate_only",

@@ -41,6 +41,13 @@ pub(super) fn date() -> ObjectBuilder {
     text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 
+/// A URL of at most 2,000 characters.
+pub(super) fn uri() -> ObjectBuilder {
+    text()
+        .format(Some(SchemaFormat::Custom("uri".into())))
+        .max_length(Some(2000))
+}
+
 /// The id of a job in the path.
 pub(super) fn uuid(name: &str) -> Parameter {
     let id = text()

@@ -323,7 +323,7 @@ fn a_key_that_is_sent_a_hundred_times_to_two_servers_makes_one_job() {
 fn what_is_no_key_is_refused_and_makes_no_job() {
     let lab = Lab::with(&[open("open")]);
     let long = "k".repeat(256);
-    for key in ["\"\"", "\"a", "a\"", &long, &"k".repeat(300)] {
+    for key in ["\"\"", "\"a", "a\"", "a\tb", &long, &"k".repeat(300)] {
         let answer = with_key(&lab.client, key, "1");
         assert_problem(&answer, 400, "idempotency-key-invalid");
     }
