@@ -14,9 +14,8 @@ pub(super) fn describe(api: &Api, offered: &Offered<'_>, document: &mut Value) {
     let body = match &api.schema {
         None => json!({}),
         Some(schema) => {
-            let component = format!("request_{name}");
-            let place = format!("#/components/schemas/{component}");
-            document["components"]["schemas"][component] = moved(schema, &place);
+            let place = place(api);
+            document["components"]["schemas"][component(api)] = moved(schema, &place);
             json!({ "$ref": place })
         }
     };
@@ -35,16 +34,23 @@ pub(super) fn describe(api: &Api, offered: &Offered<'_>, document: &mut Value) {
         let parameters: Vec<_> = pattern.parameters().map(str::to_owned).collect();
         let body = match (parameters.is_empty(), &api.schema) {
             (true, _) | (_, None) => body.clone(),
-            (false, Some(schema)) => {
-                let place = format!("#/components/schemas/request_{name}");
-                without_members(moved(schema, &place), &parameters)
-            }
+            (false, Some(schema)) => without_members(moved(schema, &place(api)), &parameters),
         };
         let operation = operation(api, offered, &id, &parameters, &body);
         let paths = document["paths"].as_object_mut().expect("there are paths");
         let item = paths.entry(route.pattern.clone()).or_insert(json!({}));
         item[route.method.to_lowercase()] = operation;
     }
+}
+
+/// The name of the schema of an API's bodies.
+fn component(api: &Api) -> String {
+    format!("request_{}", api.name)
+}
+
+/// Where that stands.
+fn place(api: &Api) -> String {
+    format!("#/components/schemas/{}", component(api))
 }
 
 fn operation(
@@ -67,10 +73,11 @@ fn operation(
     for parameter in parameters {
         let schema = api.schema.as_ref();
         let schema = schema.and_then(|schema| schema["properties"].get(parameter));
+        let schema = schema.map(|schema| moved(schema, &place(api)));
         let told = json!({
             "name": parameter, "in": "path", "required": true,
             "description": "Joins the body under this name.",
-            "schema": schema.cloned().unwrap_or(json!({ "type": "string" })),
+            "schema": schema.unwrap_or(json!({ "type": "string" })),
         });
         if let Some(parameters) = operation["parameters"].as_array_mut() {
             parameters.push(told);
@@ -113,16 +120,29 @@ fn without(example: &Value, parameters: &[String]) -> Value {
 fn moved(schema: &Value, place: &str) -> Value {
     match schema {
         Value::Object(members) if members.contains_key("$id") => schema.clone(),
-        Value::Object(members) => Value::Object(
-            members
+        Value::Object(members) => {
+            let mut here: Map<_, _> = members
                 .iter()
                 // It is OpenAPI's own, which the document is in already.
                 .filter(|(name, _)| *name != "$schema")
                 .map(|(name, value)| (name.clone(), moved_member(name, value, place)))
-                .collect::<Map<_, _>>(),
-        ),
+                .collect();
+            if let (Some(format), None) = (width(members), members.get("format")) {
+                here.insert("format".into(), format.into());
+            }
+            Value::Object(here)
+        }
         Value::Array(values) => values.iter().map(|value| moved(value, place)).collect(),
         other => other.clone(),
+    }
+}
+
+/// How wide a number is: programs that are made from the description would else take narrower ones than scripts do.
+fn width(schema: &Map<String, Value>) -> Option<&'static str> {
+    match schema.get("type")?.as_str()? {
+        "number" => Some("double"),
+        "integer" => Some("int64"),
+        _ => None,
     }
 }
 
@@ -148,11 +168,14 @@ mod tests {
     fn a_schema_refers_to_its_own_parts_where_it_stands_now() {
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "properties": { "a": { "$ref": "#/$defs/x" }, "b": { "items": [{ "$ref": "#" }] } },
+            "properties": { "a": { "$ref": "#/$defs/x" }, "b": { "items": [{ "$ref": "#" }] }, "n": { "type": "integer" } },
             "$defs": { "x": { "const": { "$ref": "#/kept" } }, "own": { "$id": "urn:x", "$ref": "#/y" } },
         });
         let due = json!({
-            "properties": { "a": { "$ref": "#/p/$defs/x" }, "b": { "items": [{ "$ref": "#/p" }] } },
+            "properties": {
+                "a": { "$ref": "#/p/$defs/x" }, "b": { "items": [{ "$ref": "#/p" }] },
+                "n": { "type": "integer", "format": "int64" },
+            },
             "$defs": { "x": { "const": { "$ref": "#/kept" } }, "own": { "$id": "urn:x", "$ref": "#/y" } },
         });
         assert_eq!(moved(&schema, "#/p"), due);
@@ -186,7 +209,7 @@ mod tests {
             |operation: &Value| operation["requestBody"]["content"]["application/json"].clone();
         assert_eq!(body(general)["example"], json!({ "num1": 1, "num2": 2 }));
         assert_eq!(body(own)["example"], json!({ "num2": 2 }));
-        let num2 = json!({ "type": "object", "required": ["num2"], "properties": { "num2": { "type": "number" } } });
+        let num2 = json!({ "type": "object", "required": ["num2"], "properties": { "num2": { "type": "number", "format": "double" } } });
         assert_eq!(body(own)["schema"], num2);
         let place = body(general)["schema"]["$ref"].as_str().unwrap().to_owned();
         assert!(document.pointer(&place[1..]).is_some());
@@ -194,6 +217,9 @@ mod tests {
         let path = parameters
             .iter()
             .find(|parameter| parameter["in"] == "path");
-        assert_eq!(path.unwrap()["schema"], json!({ "type": "number" }));
+        assert_eq!(
+            path.unwrap()["schema"],
+            json!({ "type": "number", "format": "double" })
+        );
     }
 }
