@@ -55,6 +55,11 @@ impl Pattern {
         segments.collect::<Result<_, _>>().map(Pattern)
     }
 
+    /// The path `/`, which no text that is read is a pattern of: it is the server's own.
+    pub fn root() -> Self {
+        Pattern(vec![Segment::Literal(String::new())])
+    }
+
     /// The names of its parameters, from left to right.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|segment| match segment {
