@@ -9,6 +9,7 @@ use job_core::estimate;
 use job_core::ids::{ApiName, JobId, WorkerId};
 use job_core::lease::Lease;
 use job_core::status::{Failure, State, Status};
+use page_parts::language::prefers_english;
 use serde::Serialize;
 use shared_folder::JobView;
 use utoipa::ToSchema;
@@ -310,53 +311,4 @@ fn label(context: &Context, catalog: &Catalog, api: &ApiName) -> Option<String> 
         .header(header::ACCEPT_LANGUAGE)
         .is_some_and(prefers_english);
     Some(if english { en.clone() } else { ja.clone() })
-}
-
-/// Whether English comes before Japanese in an `Accept-Language` (RFC 9110 section 12.5.4), or anything else does
-/// without Japanese being named at all.
-fn prefers_english(languages: &str) -> bool {
-    let weigh = |range: &str| -> Option<(String, f32)> {
-        let (language, rest) = range.split_once(';').unwrap_or((range, ""));
-        let weight = rest
-            .trim()
-            .strip_prefix("q=")
-            .map_or(Some(1.0), |q| q.parse().ok())?;
-        let primary = language.trim().split('-').next()?.to_lowercase();
-        (weight > 0.0 && !primary.is_empty()).then_some((primary, weight))
-    };
-    let ranges: Vec<_> = languages.split(',').filter_map(weigh).collect();
-    let best = |wanted: &str| {
-        ranges
-            .iter()
-            .filter(|(language, _)| language == wanted)
-            .map(|(_, weight)| *weight)
-            .fold(0.0, f32::max)
-    };
-    let (ja, en) = (best("ja"), best("en"));
-    if ja == 0.0 {
-        ranges.iter().any(|(language, _)| language != "*")
-    } else {
-        en > ja
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::prefers_english;
-
-    #[test]
-    fn the_label_follows_the_clients_language() {
-        for (languages, english) in [
-            ("ja", false),
-            ("en-US,en;q=0.9,ja;q=0.8", true),
-            ("ja,en;q=0.5", false),
-            ("de", true),
-            ("*", false),
-            ("", false),
-            ("en;q=0", false),
-            ("ja;q=0.2, en;q=0.3", true),
-        ] {
-            assert_eq!(prefers_english(languages), english, "{languages}");
-        }
-    }
 }
