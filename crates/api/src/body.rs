@@ -70,8 +70,25 @@ fn is_chunked(context: &Context) -> bool {
 /// Reads a JSON body of at most `limit` bytes; empty where none was sent.
 ///
 /// # Errors
-/// `unsupported-media-type`, `payload-too-large` (before it is read through), `request-timeout`, `bad-request`.
+/// `unsupported-media-type`, and as for [`read_any`].
 pub async fn read(
+    context: &Context,
+    payload: &mut web::Payload,
+    limit: u64,
+) -> Result<Vec<u8>, Problem> {
+    let length = length(context);
+    let fits = length.is_none_or(|length| length <= limit);
+    if fits && (length.is_some_and(|length| length > 0) || is_chunked(context)) {
+        check_form(context)?;
+    }
+    read_any(context, payload, limit).await
+}
+
+/// Reads a body of at most `limit` bytes in whatever form it is; empty where none was sent.
+///
+/// # Errors
+/// `payload-too-large` (before it is read through), `request-timeout`, `bad-request`.
+pub async fn read_any(
     context: &Context,
     payload: &mut web::Payload,
     limit: u64,
@@ -79,9 +96,6 @@ pub async fn read(
     let length = length(context);
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
-    }
-    if length.is_some_and(|length| length > 0) || is_chunked(context) {
-        check_form(context)?;
     }
     // Where the parser does not know where the body ends, its length says it.
     let end = wants_other_protocol(context).then(|| length.unwrap_or(0) as usize);

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use actix_web::{HttpResponse, web};
+use job_core::files::Heartbeat;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -27,17 +28,25 @@ struct ReadyWorker {
     running: usize,
 }
 
-/// Well where the folder can be read and a worker lives.
+/// The workers that live, as their last heartbeats tell of them.
 ///
 /// # Errors
-/// `no-app-server` where no worker lives, or trouble with the folder.
-pub async fn readyz(context: Context) -> Result<HttpResponse, Problem> {
+/// Trouble with the folder.
+pub(crate) async fn living_workers(context: &Context) -> Result<Vec<Heartbeat>, Problem> {
     let state = context.state.clone();
     let living = web::block(move || {
         let mut workers = state.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.living_workers(&state.folder, state.uptime())
     });
-    let living = living.await??;
+    Ok(living.await??)
+}
+
+/// Well where the folder can be read and a worker lives.
+///
+/// # Errors
+/// `no-app-server` where no worker lives, or trouble with the folder.
+pub async fn readyz(context: Context) -> Result<HttpResponse, Problem> {
+    let living = living_workers(&context).await?;
     if living.is_empty() {
         let detail = "no worker is alive: nothing is run until one is";
         return Err(Problem::no_worker(detail));

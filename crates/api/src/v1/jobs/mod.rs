@@ -26,7 +26,7 @@ use crate::problem::{Kind, Problem};
 ///
 /// # Errors
 /// `not-found`; `job-expired` where the id's own time is before the retention.
-async fn find(context: &Context) -> Result<JobView, Problem> {
+pub(crate) async fn find(context: &Context) -> Result<JobView, Problem> {
     let uuid = id(context)?;
     let state = context.state.clone();
     let now = state.clock.now();
@@ -46,7 +46,7 @@ fn id(context: &Context) -> Result<JobId, Problem> {
         .map_err(|_| Kind::NotFound.problem("there is no such job"))
 }
 
-fn unknown(context: &Context, uuid: JobId) -> Problem {
+pub(crate) fn unknown(context: &Context, uuid: JobId) -> Problem {
     let keep = context.state.config.options.keep;
     let now = context.state.clock.now().unix_millis();
     match uuid.made_at_millis() {

@@ -12,19 +12,27 @@ use crate::problem::{Kind, Problem};
 /// # Errors
 /// `not-found`, `job-expired`, also where no worker offers the job's API any more; else as for a submission.
 pub async fn rerun(context: Context) -> Result<HttpResponse, Problem> {
-    let entry = find(&context).await?.entry;
+    let submission = submission(&context).await?;
+    accept(&context, submission).await
+}
+
+/// What the job of the URL was submitted with.
+///
+/// # Errors
+/// `not-found`, `job-expired`, also where no worker offers the job's API any more.
+pub(crate) async fn submission(context: &Context) -> Result<Submission, Problem> {
+    let entry = find(context).await?.entry;
     let state = context.state.clone();
     let uuid = entry.uuid;
     let request = web::block(move || state.folder.request(uuid)).await??;
-    let request = request.ok_or_else(|| unknown(&context, uuid))?;
+    let request = request.ok_or_else(|| unknown(context, uuid))?;
     let Some(api) = context.site.catalog.get(&entry.api).cloned() else {
         let detail = format!("no worker offers the API {} any more", entry.api);
         return Err(Kind::NotFound.problem(detail));
     };
-    let submission = Submission {
+    Ok(Submission {
         api,
         body: request.params.get().as_bytes().to_vec(),
         parameters: Vec::new(),
-    };
-    accept(&context, submission).await
+    })
 }

@@ -81,13 +81,13 @@ async fn submit(
 }
 
 /// What is to become a job.
-pub(super) struct Submission {
+pub(crate) struct Submission {
     /// Its API.
-    pub(super) api: Arc<Api>,
+    pub(crate) api: Arc<Api>,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// The parameters of the URL, which join it.
-    pub(super) parameters: Vec<(String, String)>,
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 /// Makes a job of it, or only checks it where that is asked for.
@@ -95,6 +95,42 @@ pub(super) async fn accept(
     context: &Context,
     submission: Submission,
 ) -> Result<HttpResponse, Problem> {
+    let asked = Asked::read(context.request.query_string(), &context.state.config.webhooks)?;
+    let key = idempotency::key(context)?;
+    let Some((_, view)) = enqueue(context, submission, key, asked).await? else {
+        return Ok(HttpResponse::Ok().json(Valid { valid: true }));
+    };
+    let mut job = Job::new(context, &view);
+    let wait = prefer::wait(context.request.headers());
+    if let Some(patience) = wait {
+        job = once_ended(context, job, patience).await;
+    }
+    let mut answer = if wait.is_some() && job.status.is_final() {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::Accepted()
+    };
+    if let Some(wait) = wait {
+        let applied = format!("wait={}", wait.as_secs());
+        answer.insert_header((PREFERENCE_APPLIED, applied));
+    }
+    let this = &job.links.this;
+    answer.insert_header((header::LOCATION, this.clone()));
+    answer.insert_header((header::LINK, format!("<{this}>; rel=\"monitor\"")));
+    Ok(job.answer(context, answer))
+}
+
+/// Checks a submission and puts it into the queue, whoever sent it in which form; nothing where it was only to be
+/// checked. A `key` makes it known when it is sent again.
+///
+/// # Errors
+/// Whatever is wrong with the body, or the folder's refusal: then there is no job.
+pub(crate) async fn enqueue(
+    context: &Context,
+    submission: Submission,
+    key: Option<String>,
+    asked: Asked,
+) -> Result<Option<(Accepted, JobView)>, Problem> {
     let Submission {
         api,
         body,
@@ -105,8 +141,7 @@ pub(super) async fn accept(
     let Asked {
         validate_only,
         webhook,
-    } = Asked::read(context.request.query_string(), &state.config.webhooks)?;
-    let key = idempotency::key(context)?;
+    } = asked;
     let trace = context.header(TRACEPARENT);
     let traceparent = trace.filter(|text| is_traceparent(text)).map(str::to_owned);
     let now = state.clock.now();
@@ -141,36 +176,16 @@ pub(super) async fn accept(
         let unseen = || JobView::pending(Entry::pending(accepted.uuid(), name, date));
         Ok(Some((accepted, seen.unwrap_or_else(unseen))))
     });
-    let Some((accepted, view)) = accepted.await?? else {
-        return Ok(HttpResponse::Ok().json(Valid { valid: true }));
-    };
-    let mut job = Job::new(context, &view);
-    let uuid = accepted.uuid();
-    match accepted {
-        Accepted::New(_) => {
-            tracing::info!(job.id = %uuid, job.api = %name, request.id = %context.id, "a job was accepted")
-        }
-        Accepted::Again(_) => {
-            tracing::info!(job.id = %uuid, job.api = %name, request.id = %context.id, "a submission was sent again")
-        }
+    let accepted = accepted.await??;
+    if let Some((accepted, _)) = &accepted {
+        let uuid = accepted.uuid();
+        let what = match accepted {
+            Accepted::New(_) => "a job was accepted",
+            Accepted::Again(_) => "a submission was sent again",
+        };
+        tracing::info!(job.id = %uuid, job.api = %name, request.id = %context.id, "{what}");
     }
-    let wait = prefer::wait(context.request.headers());
-    if let Some(patience) = wait {
-        job = once_ended(context, job, patience).await;
-    }
-    let mut answer = if wait.is_some() && job.status.is_final() {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::Accepted()
-    };
-    if let Some(wait) = wait {
-        let applied = format!("wait={}", wait.as_secs());
-        answer.insert_header((PREFERENCE_APPLIED, applied));
-    }
-    let this = &job.links.this;
-    answer.insert_header((header::LOCATION, this.clone()));
-    answer.insert_header((header::LINK, format!("<{this}>; rel=\"monitor\"")));
-    Ok(job.answer(context, answer))
+    Ok(accepted)
 }
 
 /// The answer to a submission that was only to be checked, and has nothing wrong with it.
@@ -182,7 +197,7 @@ pub(crate) struct Valid {
 
 /// What a submission asks for besides its job.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
+pub(crate) struct Asked {
     /// Whether it is only to be checked.
     validate_only: bool,
     /// The URL that is to be told of the job's end.
