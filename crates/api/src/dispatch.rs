@@ -14,9 +14,10 @@ use crate::connection::Stage;
 use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
 use crate::measures::{Asked, Present};
+use crate::pages::Reader;
 use crate::problem::{Kind, Problem};
 use crate::site::Site;
-use crate::{accept, body, docs, health, metrics_page, problem_page, rate, v1};
+use crate::{accept, body, docs, health, metrics_page, pages, problem_page, rate, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,6 +35,7 @@ pub async fn dispatch(
     let site = state.site.borrow().clone();
     let path = request.path().to_owned();
     let method = request.method().clone();
+    let reader = Reader::of_pages(&request);
     let context = Context {
         state,
         site,
@@ -43,11 +45,19 @@ pub async fn dispatch(
     };
     let mut answer = answer(context, &mut payload, &path, &mut asked)
         .await
-        .unwrap_or_else(|problem| problem.answer(id));
+        .unwrap_or_else(|problem| tell(&problem, reader.as_ref(), id));
     sign(&mut answer, id);
     tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
     asked.answered(answer.status());
     body::hold_until_made(answer, (payload, under_way))
+}
+
+/// A problem as whoever asked reads it: people as a page, programs as a document.
+fn tell(problem: &Problem, reader: Option<&Reader>, id: Uuid) -> HttpResponse {
+    match reader {
+        Some(reader) => pages::error::page(reader, problem, id),
+        None => problem.answer(id),
+    }
 }
 
 /// Puts into an answer what stands in all of them.
@@ -94,9 +104,10 @@ async fn answer(
                 return Err(Kind::NotFound.problem("there is nothing at this URL"));
             };
             let id = context.id;
+            let reader = Reader::of_pages(&context.request);
             let standing = context.state.rates.count(endpoint, &context.request)?;
             let answer = ask(endpoint, route, context, payload).await;
-            let answer = answer.unwrap_or_else(|problem| problem.answer(id));
+            let answer = answer.unwrap_or_else(|problem| tell(&problem, reader.as_ref(), id));
             Ok(rate::tell(answer, standing))
         }
         Lookup::OtherMethods(methods) => {
@@ -187,6 +198,7 @@ async fn call(
         Endpoint::DocsFile => docs::file(&context),
         Endpoint::Metrics => metrics_page::metrics_page(context).await,
         Endpoint::ProblemPage => problem_page::page(&context),
+        Endpoint::Page(place) => pages::show(place, context, payload).await,
     }
 }
 

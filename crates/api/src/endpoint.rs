@@ -3,6 +3,7 @@
 use job_core::catalog::Label;
 use job_core::route::{Pattern, Route, RouteTable, Target};
 
+use crate::pages::Place;
 use crate::rate::Counted;
 
 /// The media type of JSON (RFC 8259).
@@ -47,6 +48,8 @@ pub enum Endpoint {
     Metrics,
     /// `GET /problems/{name}`
     ProblemPage,
+    /// The pages for people.
+    Page(Place),
 }
 
 /// A route that is built in.
@@ -62,7 +65,7 @@ struct BuiltIn {
     en: &'static str,
 }
 
-const TABLE: [BuiltIn; 17] = [
+const TABLE: [BuiltIn; 25] = [
     BuiltIn {
         endpoint: Endpoint::Submit,
         method: "POST",
@@ -199,6 +202,70 @@ const TABLE: [BuiltIn; 17] = [
         ja: "エラー説明ページ",
         en: "Explain a problem",
     },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Index),
+        method: "GET",
+        pattern: "/",
+        key: "page-index",
+        ja: "トップページ",
+        en: "Front page",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Asset),
+        method: "GET",
+        pattern: "/assets/{name}",
+        key: "page-asset",
+        ja: "ページの部品",
+        en: "Part of pages",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Form),
+        method: "GET",
+        pattern: "/apis/{api}",
+        key: "page-form",
+        ja: "入力ページ",
+        en: "Form of an API",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Send),
+        method: "POST",
+        pattern: "/apis/{api}",
+        key: "page-send",
+        ja: "入力ページからの登録",
+        en: "Submit by a form",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Find),
+        method: "GET",
+        pattern: "/jobs",
+        key: "page-find",
+        ja: "ジョブ検索",
+        en: "Find a job",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Job),
+        method: "GET",
+        pattern: "/jobs/{uuid}",
+        key: "page-job",
+        ja: "ジョブのページ",
+        en: "Page of a job",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Cancel),
+        method: "POST",
+        pattern: "/jobs/{uuid}/cancel",
+        key: "page-cancel",
+        ja: "ジョブのページからの取消",
+        en: "Cancel by the page",
+    },
+    BuiltIn {
+        endpoint: Endpoint::Page(Place::Rerun),
+        method: "POST",
+        pattern: "/jobs/{uuid}/rerun",
+        key: "page-rerun",
+        ja: "ジョブのページからの再登録",
+        en: "Submit again by the page",
+    },
 ];
 
 impl Endpoint {
@@ -214,8 +281,13 @@ impl Endpoint {
     /// What its requests are counted as; nothing where they are not counted.
     pub fn counted_as(self) -> Option<Counted> {
         match self {
-            Endpoint::Submit | Endpoint::Rerun => Some(Counted::Submits),
-            Endpoint::Healthz | Endpoint::Readyz | Endpoint::Metrics => None,
+            Endpoint::Submit | Endpoint::Rerun | Endpoint::Page(Place::Send | Place::Rerun) => {
+                Some(Counted::Submits)
+            }
+            Endpoint::Healthz
+            | Endpoint::Readyz
+            | Endpoint::Metrics
+            | Endpoint::Page(Place::Asset) => None,
             _ => Some(Counted::Requests),
         }
     }
@@ -232,7 +304,9 @@ impl Endpoint {
             | Endpoint::Metrics
             | Endpoint::Docs
             | Endpoint::DocsFile
-            | Endpoint::ProblemPage => &[],
+            | Endpoint::ProblemPage
+            | Endpoint::Page(Place::Asset) => &[],
+            Endpoint::Page(_) => &["text/html"],
             _ => &[JSON],
         }
     }
@@ -243,7 +317,10 @@ impl Endpoint {
         for built_in in TABLE {
             let route = Route {
                 method: built_in.method.into(),
-                pattern: Pattern::parse(built_in.pattern).expect("built-in patterns are patterns"),
+                pattern: match built_in.pattern {
+                    "/" => Pattern::root(),
+                    pattern => Pattern::parse(pattern).expect("built-in patterns are patterns"),
+                },
                 key: built_in.key.into(),
                 label: Label {
                     ja: built_in.ja.into(),

@@ -9,6 +9,7 @@
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
 //! - [`v1`], [`health`], [`metrics_page`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs
 //!   go.
+//! - [`pages`]: the same for people, as HTML.
 //! - [`webhooks`]: receivers are told that jobs have ended.
 //! - [`openapi`]: all of that, described for programs.
 //! - [`problem`]: everything that can go wrong, as RFC 9457 wants it.
@@ -36,6 +37,7 @@ mod listen;
 pub mod measures;
 pub mod metrics_page;
 pub mod openapi;
+pub mod pages;
 pub mod params;
 pub mod prefer;
 pub mod problem;

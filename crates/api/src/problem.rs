@@ -26,6 +26,8 @@ const UNTIL_THE_QUEUE_HAS_ROOM: u32 = 60;
 pub enum Kind {
     /// There is no such thing.
     NotFound,
+    /// A page of another site sent it.
+    Forbidden,
     /// The URL is known, the method is not.
     MethodNotAllowed,
     /// Something about the request cannot be understood.
@@ -80,8 +82,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 27] = [
         Kind::NotFound,
+        Kind::Forbidden,
         Kind::MethodNotAllowed,
         Kind::BadRequest,
         Kind::InvalidJson,
@@ -117,6 +120,12 @@ impl Kind {
                 title: "Not found",
                 status: StatusCode::NOT_FOUND,
                 advice: "Check the URL or the id; GET /api/v1/apis lists the APIs.",
+            },
+            Kind::Forbidden => Facts {
+                name: "forbidden",
+                title: "Not from here",
+                status: StatusCode::FORBIDDEN,
+                advice: "Forms are sent from this site's own pages; programs use /api/v1.",
             },
             Kind::MethodNotAllowed => Facts {
                 name: "method-not-allowed",
@@ -370,6 +379,48 @@ struct Body<'a> {
 }
 
 impl Problem {
+    /// Its kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What is wrong, for whoever sent the request; what went wrong inside is the log's.
+    pub(crate) fn detail(&self) -> &str {
+        match self.kind {
+            Kind::Internal => "the server's log says what, by this instance",
+            _ => &self.detail,
+        }
+    }
+
+    /// The places that are wrong.
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    /// Its headers.
+    pub(crate) fn headers(&self) -> &[(HeaderName, String)] {
+        &self.headers
+    }
+
+    /// Whether what is left of the request is not worth reading.
+    pub(crate) fn ends_connection(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::PayloadTooLarge | Kind::HeadTooLarge | Kind::RequestTimeout
+        )
+    }
+
+    /// Counts it, and logs what an operator must know of it.
+    pub(crate) fn log(&self, request: Uuid) {
+        measures::problem(self.kind.facts().name);
+        if let Some(trouble) = &self.trouble {
+            trouble.tell(request);
+        }
+        if self.kind == Kind::Internal {
+            tracing::error!(request.id = %request, detail = self.detail, "a request could not be answered");
+        }
+    }
+
     /// That nobody is there who could run anything.
     pub(crate) fn no_worker(detail: &str) -> Self {
         Kind::NoAppServer
@@ -420,24 +471,12 @@ impl Problem {
             status,
             ..
         } = self.kind.facts();
-        measures::problem(name);
-        if let Some(trouble) = &self.trouble {
-            trouble.tell(request);
-        }
-        if self.kind == Kind::Internal {
-            tracing::error!(request.id = %request, detail = self.detail, "a request could not be answered");
-        }
-        // What went wrong inside is the log's, not the client's.
-        let detail = if self.kind == Kind::Internal {
-            "the server's log says what, by this instance"
-        } else {
-            &self.detail
-        };
+        self.log(request);
         let body = Body {
             r#type: format!("/problems/{name}"),
             title,
             status: status.as_u16(),
-            detail,
+            detail: self.detail(),
             instance: format!("urn:uuid:{request}"),
             errors: &self.errors,
             failure: self.failure.as_deref(),
@@ -451,10 +490,7 @@ impl Problem {
                 answer.insert_header((name.clone(), value));
             }
         }
-        if matches!(
-            self.kind,
-            Kind::PayloadTooLarge | Kind::HeadTooLarge | Kind::RequestTimeout
-        ) {
+        if self.ends_connection() {
             // What is left of the request is not read.
             answer.force_close();
         }

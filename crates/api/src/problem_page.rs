@@ -1,10 +1,24 @@
-//! `GET /problems/{name}`: what a problem's type means, for whoever opens its URL.
+//! `GET /problems/{name}`: what a problem's type means, for whoever opens its URL. It is for those who write programs, and
+//! in English as what their programs are told.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::StatusCode;
+use askama::Template;
+use page_parts::{Language, Page};
 
 use crate::context::Context;
+use crate::pages::Reader;
 use crate::problem::{Facts, Kind, Problem};
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    page: Page,
+    name: &'static str,
+    title: &'static str,
+    status: u16,
+    advice: &'static str,
+}
 
 /// Explains a problem.
 ///
@@ -25,12 +39,13 @@ pub fn page(context: &Context) -> Result<HttpResponse, Problem> {
         status,
         advice,
     } = facts;
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{title}</title>\n<h1>{title}</h1>\n<p><code>{name}</code>, status {status}.</p>\n<p>{advice}</p>\n</html>\n"
-    );
-    Ok(HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
-        .body(page))
+    let reader = Reader::of(&context.request).in_language(Language::En);
+    let page = ProblemPage {
+        page: reader.page(title),
+        name,
+        title,
+        status: status.as_u16(),
+        advice,
+    };
+    reader.answer(StatusCode::OK, &page)
 }

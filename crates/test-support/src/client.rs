@@ -50,6 +50,8 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = blocking::Client::builder()
             .timeout(Duration::from_secs(60))
+            // Where an answer leads is looked at, and not followed.
+            .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
             .unwrap();

@@ -92,7 +92,11 @@ pub(super) fn describe(endpoint: Endpoint, offered: &Offered<'_>) -> Option<Oper
             .tag("server")
             .description(Some("Figures of the work, as Prometheus reads them."))
             .response("200", answer("The figures.", "text/plain", text())),
-        Endpoint::OpenApi | Endpoint::Docs | Endpoint::DocsFile | Endpoint::ProblemPage => {
+        Endpoint::OpenApi
+        | Endpoint::Docs
+        | Endpoint::DocsFile
+        | Endpoint::ProblemPage
+        | Endpoint::Page(_) => {
             return None;
         }
     };

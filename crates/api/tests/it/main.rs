@@ -13,6 +13,7 @@ mod forecast;
 mod list;
 mod metrics;
 mod openapi;
+mod pages;
 mod process;
 mod rates;
 mod receiver;

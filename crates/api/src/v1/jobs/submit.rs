@@ -95,7 +95,10 @@ pub(super) async fn accept(
     context: &Context,
     submission: Submission,
 ) -> Result<HttpResponse, Problem> {
-    let asked = Asked::read(context.request.query_string(), &context.state.config.webhooks)?;
+    let asked = Asked::read(
+        context.request.query_string(),
+        &context.state.config.webhooks,
+    )?;
     let key = idempotency::key(context)?;
     let Some((_, view)) = enqueue(context, submission, key, asked).await? else {
         return Ok(HttpResponse::Ok().json(Valid { valid: true }));

@@ -1,0 +1,133 @@
+//! What a form sends (`multipart/form-data`, RFC 7578).
+
+use actix_multipart::{Multipart, MultipartError};
+use actix_web::web;
+use futures_util::{StreamExt, stream};
+
+use super::form::Given;
+use super::form::sheet::decode;
+use crate::body;
+use crate::context::Context;
+use crate::problem::{Kind, Problem};
+
+/// What stands in front of a field's pointer in the name of its control.
+pub(super) const VALUE: &str = "value";
+/// The same for the choice of its column.
+pub(super) const COLUMN: &str = "column";
+/// The control for the form's own key.
+pub(super) const KEY: &str = "key";
+/// The control for the file with columns.
+pub(super) const FILE: &str = "sheet-file";
+/// The control for what is pasted in its place.
+pub(super) const PASTED: &str = "sheet";
+/// The longest key in characters.
+const LONGEST_KEY: usize = 64;
+
+/// A form as it was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// What stands in its fields.
+    pub(super) given: Given,
+    /// Its own key.
+    pub(super) key: String,
+}
+
+/// Reads a form of at most as many bytes as a request may have.
+///
+/// # Errors
+/// `payload-too-large`, `request-timeout`, `bad-request`, `unsupported-media-type`.
+pub(super) async fn read(context: &Context, payload: &mut web::Payload) -> Result<Sent, Problem> {
+    let limit = context.state.config.options.request_limit;
+    let body = body::read_any(context, payload, limit).await?;
+    let whole = stream::iter([Ok(web::Bytes::from(body))]);
+    let mut parts = Multipart::new(context.request.headers(), whole);
+    let mut sent = Sent {
+        given: Given::default(),
+        key: String::new(),
+    };
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(refused)?;
+        let name = part.name().map(unescaped).unwrap_or_default();
+        let mut content = Vec::new();
+        while let Some(piece) = part.next().await {
+            content.extend_from_slice(&piece.map_err(refused)?);
+        }
+        sent.take(&name, &content);
+    }
+    Ok(sent)
+}
+
+impl Sent {
+    /// Takes one part. What belongs to no field of the form is never looked at.
+    fn take(&mut self, name: &str, content: &[u8]) {
+        let text = || String::from_utf8_lossy(content).into_owned();
+        if name == KEY {
+            self.key = text().chars().take(LONGEST_KEY).collect();
+        } else if name == FILE {
+            if !content.is_empty() {
+                self.given.sheet = decode(content);
+            }
+        } else if name == PASTED {
+            // A file that was chosen is newer than what was pasted before.
+            if self.given.sheet.is_empty() {
+                self.given.sheet = text();
+            }
+        } else if let Some(pointer) = name.strip_prefix(COLUMN) {
+            if let Ok(column) = text().parse() {
+                self.given.columns.insert(pointer.to_owned(), column);
+            }
+        } else if let Some(pointer) = name.strip_prefix(VALUE) {
+            self.given.texts.insert(pointer.to_owned(), text());
+        }
+    }
+}
+
+/// A control's name: browsers write three characters of it differently (WHATWG HTML, section 4.10.22.7).
+fn unescaped(name: &str) -> String {
+    let name = name.replace("%22", "\"");
+    name.replace("%0D", "\r").replace("%0A", "\n")
+}
+
+fn refused(error: MultipartError) -> Problem {
+    match error {
+        MultipartError::ContentTypeMissing
+        | MultipartError::ContentTypeParse
+        | MultipartError::ContentTypeIncompatible
+        | MultipartError::BoundaryMissing => {
+            Kind::UnsupportedMediaType.problem("Content-Type: multipart/form-data is due")
+        }
+        other => Kind::BadRequest.problem(format!("the form cannot be read: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_go_where_their_names_say() {
+        let mut sent = Sent {
+            given: Given::default(),
+            key: String::new(),
+        };
+        for (name, content) in [
+            ("value/n", "1"),
+            ("value", "{}"),
+            ("column/s", "1"),
+            ("column/t", ""),
+            ("sheet-file", "a,b\n"),
+            ("sheet", "older"),
+            ("key", "k"),
+            ("other", "x"),
+        ] {
+            sent.take(name, content.as_bytes());
+        }
+        assert_eq!((sent.given.text("/n"), sent.given.text("")), ("1", "{}"));
+        assert_eq!(sent.given.columns, [("/s".to_owned(), 1)].into());
+        assert_eq!(
+            (sent.given.sheet.as_str(), sent.key.as_str()),
+            ("a,b\n", "k")
+        );
+        assert_eq!(unescaped("value/a%22b"), "value/a\"b");
+    }
+}

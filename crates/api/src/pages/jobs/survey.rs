@@ -1,0 +1,372 @@
+//! What a JSON document holds, read through once and kept only as far as a page shows it: the first elements of each
+//! array, how many there are, and the course of its numbers. So a document of any length needs little memory.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{BufReader, Read};
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::series::Series;
+
+/// So many elements of an array are kept.
+pub const FIRST: usize = 100;
+/// So many members of an object are kept.
+const MOST_MEMBERS: usize = 100;
+/// So many values are kept of one that lies deeper.
+const MOST_WITHIN: usize = 200;
+/// So many characters of a text are kept.
+const LONGEST: usize = 2_000;
+
+/// A document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// A text, a number, a truth or nothing; or what lies too deep to be more than JSON.
+    Value(Value),
+    /// An object.
+    Members {
+        /// Its first members.
+        members: Vec<(String, Part)>,
+        /// How many more there are.
+        more: u64,
+    },
+    /// An array.
+    Items(Items),
+}
+
+/// An array.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Items {
+    /// How many elements it has.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<Value>,
+    /// The course of its numbers, where all elements are some.
+    pub series: Option<Series>,
+    /// All elements are texts, numbers, truths or nothing.
+    pub is_plain: bool,
+    /// All elements are objects of these.
+    pub is_table: bool,
+}
+
+/// Reads a document through.
+///
+/// # Errors
+/// Where it is no JSON, or cannot be read.
+pub fn survey(document: impl Read) -> serde_json::Result<Part> {
+    let mut reader = serde_json::Deserializer::from_reader(BufReader::new(document));
+    let part = PartSeed {
+        may_have_parts: true,
+    }
+    .deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(part)
+}
+
+impl Part {
+    /// Its members; none where it is no object.
+    pub fn members(&self) -> &[(String, Part)] {
+        match self {
+            Part::Members { members, .. } => members,
+            _ => &[],
+        }
+    }
+
+    /// Whether it can be had as CSV: one array of flat objects, or arrays of one length that are columns.
+    pub fn is_table(&self) -> bool {
+        let items: Vec<&Items> = match self {
+            Part::Items(items) => return items.is_table,
+            Part::Value(_) => return false,
+            Part::Members { members, .. } => {
+                let items = members.iter().filter_map(|(_, part)| match part {
+                    Part::Items(items) => Some(items),
+                    _ => None,
+                });
+                items.collect()
+            }
+        };
+        let tables = items
+            .iter()
+            .filter(|items| items.is_table && items.count > 0);
+        match tables.count() {
+            0 => items.first().is_some_and(|first| {
+                items
+                    .iter()
+                    .all(|items| items.is_plain && items.count == first.count)
+            }),
+            tables => tables == 1,
+        }
+    }
+}
+
+/// Whether a value holds no others.
+pub fn is_flat(value: &Value) -> bool {
+    !value.is_array() && !value.is_object()
+}
+
+/// Reads the document, or a member of it.
+struct PartSeed {
+    /// Its members are told apart; deeper ones are JSON.
+    may_have_parts: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for PartSeed {
+    type Value = Part;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Part, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PartSeed {
+    type Value = Part;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Part, E> {
+        Ok(Part::Value(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Part, E> {
+        Ok(Part::Value(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Part, E> {
+        Ok(Part::Value(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Part, E> {
+        Ok(Part::Value(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Part, E> {
+        Ok(Part::Value(Number::from_f64(value).into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Part, E> {
+        Ok(Part::Value(cut(text).into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Part, A::Error> {
+        let mut items = Items {
+            series: Some(Series::default()),
+            is_plain: true,
+            is_table: true,
+            ..Items::default()
+        };
+        let budget = Cell::new(MOST_WITHIN);
+        while let Some(value) = seq.next_element_seed(Brief(&budget))? {
+            items.take(value);
+            budget.set(MOST_WITHIN);
+        }
+        items.series = items.series.filter(|series| series.count > 0);
+        Ok(Part::Items(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
+        if !self.may_have_parts {
+            let budget = Cell::new(MOST_WITHIN);
+            return Brief(&budget).visit_map(map).map(Part::Value);
+        }
+        let (mut members, mut more) = (Vec::new(), 0);
+        while let Some(name) = map.next_key::<String>()? {
+            if members.len() == MOST_MEMBERS {
+                map.next_value::<IgnoredAny>()?;
+                more += 1;
+                continue;
+            }
+            let seed = PartSeed {
+                may_have_parts: false,
+            };
+            members.push((cut(&name), map.next_value_seed(seed)?));
+        }
+        Ok(Part::Members { members, more })
+    }
+}
+
+impl Items {
+    fn take(&mut self, value: Value) {
+        self.count += 1;
+        match (value.as_f64(), &mut self.series) {
+            (Some(number), Some(series)) => series.push(number),
+            (None, Some(_)) => self.series = None,
+            _ => {}
+        }
+        self.is_plain &= is_flat(&value);
+        self.is_table &= value
+            .as_object()
+            .is_some_and(|members| members.values().all(is_flat));
+        if self.first.len() < FIRST {
+            self.first.push(value);
+        }
+    }
+}
+
+/// Reads a value of which no more than a number of values is kept.
+struct Brief<'a>(&'a Cell<usize>);
+
+impl Brief<'_> {
+    /// Whether there is room for one more.
+    fn has_room(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Brief<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Brief<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(cut(text).into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while self.has_room() {
+            match seq.next_element_seed(Brief(self.0))? {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
+        }
+        if seq.next_element::<IgnoredAny>()?.is_some() {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            items.push("…".into());
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if self.has_room() {
+                members.insert(cut(&name), map.next_value_seed(Brief(self.0))?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                members.insert("…".into(), "…".into());
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(text: &str) -> Part {
+        survey(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn parts_are_told_apart() {
+        let part = of(
+            r#"{"a": 1.0, "s": [1, 2.5], "t": [{"x": 1}, {"y": null}], "n": {"deep": [1]}, "e": []}"#,
+        );
+        let members = part.members();
+        let items = |name: &str| match &members.iter().find(|(one, _)| one == name).unwrap().1 {
+            Part::Items(items) => items.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(members[0], ("a".into(), Part::Value(json!(1.0))));
+        assert_eq!(members[3].1, Part::Value(json!({"deep": [1]})));
+        assert_eq!(items("s").series.unwrap().high, 2.5);
+        assert!(items("t").is_table && items("t").series.is_none());
+        assert_eq!((items("e").count, items("e").series), (0, None));
+        assert!(part.is_table(), "one of its arrays is");
+        assert!(survey(&b"{\"a\": [1,"[..]).is_err());
+    }
+
+    #[test]
+    fn what_can_be_had_as_csv_is_known() {
+        for (document, is_table) in [
+            ("[{\"a\": 1}, {\"b\": null}]", true),
+            ("[]", true),
+            ("{\"soc\": [1, 2], \"t\": [0, 1], \"last\": 2}", true),
+            ("{\"soc\": [1, 2], \"t\": [0]}", false),
+            ("{\"a\": [{\"x\": 1}], \"b\": [{\"x\": 1}]}", false),
+            ("[[1]]", false),
+            ("[1, 2]", false),
+            ("[{\"a\": [1]}]", false),
+            ("{\"a\": 1}", false),
+            ("1", false),
+        ] {
+            assert_eq!(of(document).is_table(), is_table, "{document}");
+            let csv = crate::table::Table::find(document);
+            assert_eq!(csv.is_some(), is_table, "{document}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_document_only_a_part_is_kept() {
+        let numbers: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
+        let deep = "[".repeat(50) + &"1,".repeat(10_000) + "1" + &"]".repeat(50);
+        let text = format!(
+            "{{\"n\": [{}], \"d\": [{deep}], \"t\": {:?}}}",
+            numbers.join(","),
+            "x".repeat(9_000)
+        );
+        let part = of(&text);
+        let Part::Items(items) = &part.members()[0].1 else {
+            panic!()
+        };
+        assert_eq!((items.count, items.first.len()), (50_000, FIRST));
+        let Part::Items(items) = &part.members()[1].1 else {
+            panic!()
+        };
+        assert!(items.first[0].to_string().len() < 1_000);
+        let Part::Value(Value::String(text)) = &part.members()[2].1 else {
+            panic!()
+        };
+        assert_eq!(text.chars().count(), LONGEST + 1);
+        let many: Vec<_> = (0..150).map(|n| format!("\"m{n}\": 1")).collect();
+        let Part::Members { members, more } = of(&format!("{{{}}}", many.join(","))) else {
+            panic!()
+        };
+        assert_eq!((members.len(), more), (100, 50));
+    }
+}
