@@ -74,15 +74,24 @@ need_python_venv() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python's venv" python3-venv
 }
 
-# need_python_packages ENVIRONMENT LIST: an environment that holds the packages of this list.
+# need_python_packages ENVIRONMENT LIST [OPTION OF pip install]…: an environment that holds the
+# packages of this list.
 need_python_packages() {
     local environment=$1 list=$2
+    shift 2
     ! cmp -s "$list" "$environment/packages.txt" || return 0
     say "installing the packages of $list into $environment"
     python3 -m venv --system-site-packages "$environment"
-    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$list" ||
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$@" --requirement "$list" ||
         die "the packages of $list cannot be installed; see what pip says above"
     cp "$list" "$environment/packages.txt"
+}
+
+# With fonts for Japanese, which a bare machine does not have.
+need_chromium() {
+    command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
+        apt_install "Chromium with its driver" chromium chromium-driver
+    fc-list :lang=ja 2>/dev/null | grep -q . || apt_install "a Japanese font" fontconfig fonts-noto-cjk
 }
 
 need_curl() {

@@ -1,0 +1,7 @@
+"""`python3 -m pages`."""
+
+import sys
+
+from pages.main import main
+
+sys.exit(main(sys.argv[1:]))
