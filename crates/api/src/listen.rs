@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::{HttpService, KeepAlive};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Extensions, Server};
 use actix_web::rt::net::TcpStream;
@@ -56,7 +56,7 @@ pub(crate) fn serve(
         let http = HttpService::build()
             // Connections time what comes in by themselves.
             .client_request_timeout(Duration::ZERO)
-            .keep_alive(patience.idle)
+            .keep_alive(KeepAlive::Os)
             .client_disconnect_timeout(LAST_WORDS)
             // Undocumented, and what actix-web's own server does: without it, idle connections hold up the end.
             .graceful_shutdown_signal(move || ending.clone().cancelled_owned())

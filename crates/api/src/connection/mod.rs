@@ -2,8 +2,8 @@
 //! could be answered.
 //!
 //! Between socket and parser: whoever says nothing, says a head too slowly or does not read its answer is sent away
-//! (the time for a body is in [`crate::body`], the time between two requests is the parser's own). What the parser
-//! refuses with a bare status is told as a problem like all others.
+//! (the time for a body is in [`crate::body`]). What the parser refuses with a bare status is told as a problem like all
+//! others.
 
 mod refusal;
 mod stage;
@@ -41,7 +41,6 @@ pub struct Connection {
     stage: Rc<Stage>,
     patience: Patience,
     clock: Clock,
-    opened: Instant,
     /// Whether any byte ever came.
     heard: bool,
     /// The head that has begun: when, and how many requests there had been.
@@ -64,10 +63,9 @@ impl Connection {
     pub fn new(stream: TcpStream, patience: Patience, clock: Clock) -> Self {
         Connection {
             stream: Some(stream),
-            stage: Rc::default(),
+            stage: Rc::new(Stage::new(Instant::now())),
             patience,
             clock,
-            opened: Instant::now(),
             heard: false,
             head: None,
             reading: Timer::default(),
@@ -111,8 +109,9 @@ impl Connection {
         }
         let deadline = match self.head() {
             Some(begun) => begun + self.patience.head,
-            None if !self.heard => self.opened + self.patience.silence,
-            None => return false,
+            None if !self.heard => self.stage.rests_since() + self.patience.silence,
+            // It may have begun in one piece with the request before it: then nobody knows since when.
+            None => self.stage.rests_since() + self.patience.idle,
         };
         self.reading.is_over(deadline, task)
     }
@@ -205,6 +204,10 @@ impl AsyncWrite for Connection {
             this.sent = this.stage.answers();
         }
         ready!(this.poll_refusal(task))?;
+        // Behind an answer the parser looks for the next request only when it is woken.
+        if this.has_waited_enough(task) {
+            task.waker().wake_by_ref();
+        }
         this.stream().poll_flush(task)
     }
 

@@ -171,14 +171,16 @@ fn a_connection_on_which_nothing_more_is_asked_is_closed() {
         idle: SHORT,
         ..patient()
     });
-    let mut stream = api.connect();
-    let begun = Instant::now();
-    stream
-        .write_all(head("HEAD /healthz", &[]).as_bytes())
-        .unwrap();
-    assert_eq!(one_head(&mut stream).status, 200);
-    assert_eq!(read_to_end(&mut stream), b"");
-    assert!(begun.elapsed() >= SHORT);
+    // Also where another request begins in the same piece, and never goes on.
+    for more in ["", "GET /healthz HTT"] {
+        let mut stream = api.connect();
+        let begun = Instant::now();
+        let request = head("HEAD /readyz", &[]) + more;
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(one_head(&mut stream).status, 503);
+        assert_eq!(read_to_end(&mut stream), b"", "{more}");
+        assert!(begun.elapsed() >= SHORT);
+    }
 }
 
 #[test]
