@@ -13,11 +13,8 @@ use crate::problem::Problem;
 pub async fn metrics_page(context: Context) -> Result<HttpResponse, Problem> {
     let state = context.state.clone();
     let text = web::block(move || {
-        match state.folder.queue() {
-            Ok(queue) => state.measures.look(&queue, state.clock.now()),
-            Err(error) => {
-                tracing::warn!(request.id = %context.id, error = %error, "the queue cannot be counted now");
-            }
+        if let Err(error) = state.measures.look(&state.folder, state.clock.now()) {
+            tracing::warn!(request.id = %context.id, error = %error, "the queue cannot be counted now");
         }
         state.measures.text(state.feed.waiting())
     });

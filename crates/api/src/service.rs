@@ -61,7 +61,7 @@ impl Server {
             clock.now(),
         )?);
         // What ended before is not counted.
-        measures.look(&folder.queue()?, clock.now());
+        measures.look(&folder, clock.now())?;
         let listener =
             listen::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, &config, None)?));
@@ -177,10 +177,9 @@ async fn sweep_again_and_again(state: Arc<State>, end: Shutdown) {
             let site = shared.site.borrow().clone();
             let (now, clock) = (shared.clock.now(), shared.uptime());
             let settled = sweeper.run_once(&shared.folder, &site.catalog, now, clock);
-            if let Ok(queue) = shared.folder.queue() {
-                // Before retention removes what has ended.
-                shared.measures.look(&queue, now);
-            }
+            // Before retention removes what has ended.
+            let looked = shared.measures.look(&shared.folder, now);
+            let settled = settled.and(looked);
             (sweeper, settled)
         });
         match swept.await {

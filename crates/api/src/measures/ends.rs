@@ -1,6 +1,7 @@
 //! How jobs end, as the index shows it from one look to the next.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use job_core::entry::Entry;
 use job_core::ids::JobId;
@@ -21,7 +22,8 @@ pub(super) struct End {
 }
 
 impl End {
-    fn of(entry: &Entry) -> Self {
+    /// How this job ended.
+    pub(super) fn of(entry: &Entry) -> Self {
         let reason = match entry.state() {
             State::Failed { failure, .. } => failure
                 .as_ref()
@@ -37,14 +39,14 @@ impl End {
 
 impl Ends {
     /// The ends since the last look. The first one only sees what was there before.
-    pub(super) fn since_last_look(&mut self, queue: &Queue) -> Vec<End> {
+    pub(super) fn since_last_look(&mut self, queue: &Queue) -> Vec<Arc<Entry>> {
         let ended = || queue.iter().filter(|entry| entry.status().is_final());
         let before = self.0.replace(ended().map(|entry| entry.uuid).collect());
         let Some(before) = before else {
             return Vec::new();
         };
         let new = ended().filter(|entry| !before.contains(&entry.uuid));
-        new.map(|entry| End::of(entry)).collect()
+        new.cloned().collect()
     }
 }
 
@@ -70,22 +72,23 @@ mod tests {
         let canceled = r#""status":"canceled""#;
         let end = |status, reason| End { status, reason };
         let mut ends = Ends::default();
-        assert_eq!(ends.since_last_look(&queue(&[done, pending])), []);
+        let mut look = |entries: &[&str]| -> Vec<End> {
+            let ended = ends.since_last_look(&queue(entries));
+            let mut told: Vec<_> = ended.iter().map(|entry| End::of(entry)).collect();
+            told.sort();
+            told
+        };
+        assert_eq!(look(&[done, pending]), []);
         // One that came and ended between two looks counts as well.
-        let mut told = ends.since_last_look(&queue(&[done, failed, canceled, bare]));
-        told.sort();
         assert_eq!(
-            told,
+            look(&[done, failed, canceled, bare]),
             [
                 end("canceled", ""),
                 end("failed", "timeout"),
                 end("failed", "unknown")
             ]
         );
-        assert_eq!(
-            ends.since_last_look(&queue(&[done, failed, canceled, bare])),
-            []
-        );
-        assert_eq!(ends.since_last_look(&queue(&[])), [], "retention");
+        assert_eq!(look(&[done, failed, canceled, bare]), []);
+        assert_eq!(look(&[]), [], "retention");
     }
 }

@@ -11,15 +11,18 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode};
 use boot::Shutdown;
+use chrono::TimeDelta;
 use job_core::date::Date;
-use job_core::queue::Queue;
+use job_core::entry::Entry;
+use job_core::files::Receipt;
 use job_core::status::Status;
 use metrics::Unit::{Count, Seconds};
 use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use shared_folder::{FolderError, SharedFolder};
 
-use ends::Ends;
+use ends::{End, Ends};
 
 const REQUESTS: &str = "bcrl_http_requests_total";
 const REQUEST_TIME: &str = "bcrl_http_request_seconds";
@@ -28,6 +31,8 @@ const WAITING: &str = "bcrl_waiting_clients";
 const JOBS: &str = "bcrl_jobs";
 const OLDEST_PENDING: &str = "bcrl_oldest_pending_seconds";
 const JOBS_ENDED: &str = "bcrl_jobs_ended_total";
+const JOB_WAIT: &str = "bcrl_job_wait_seconds";
+const JOB_RUN: &str = "bcrl_job_run_seconds";
 const BUILD: &str = "bcrl_build_info";
 
 /// Upper ends of the classes that times are counted in, in seconds: from a file that is cached to a long wait.
@@ -41,6 +46,8 @@ const RUN_TIMES: [f64; 13] = [
 /// The same for numbers of jobs.
 const NUMBERS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
+/// So many receipts are read at one look, for the times of jobs that ended since the one before.
+const MOST_RECEIPTS: usize = 1000;
 /// Times that were noted take up memory until they are sorted into their classes.
 const BETWEEN_SORTINGS: Duration = Duration::from_secs(5);
 
@@ -152,20 +159,34 @@ impl Measures {
     }
 
     /// Looks at the jobs: how many there are, and which have ended since the last look.
-    pub fn look(&self, queue: &Queue, now: Date) {
+    ///
+    /// # Errors
+    /// Where the index cannot be read and never was.
+    pub fn look(&self, folder: &SharedFolder, now: Date) -> Result<(), FolderError> {
+        let queue = folder.queue()?;
         for status in Status::ALL {
             let jobs = queue.iter().filter(|entry| entry.status() == status);
             gauge!(JOBS, "status" => status.as_str()).set(jobs.count() as f64);
         }
         let mut pending = queue.iter().filter(|job| job.status() == Status::Pending);
-        let oldest = pending.next().map(|job| now.since(job.request_date));
-        // Another host's clock may be ahead.
-        let age = oldest.map_or(0.0, |age| age.as_seconds_f64().max(0.0));
-        gauge!(OLDEST_PENDING).set(age);
+        let oldest = pending
+            .next()
+            .map(|job| seconds(now.since(job.request_date)));
+        gauge!(OLDEST_PENDING).set(oldest.unwrap_or(0.0));
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        for end in ends.since_last_look(queue) {
-            counter!(JOBS_ENDED, "status" => end.status, "reason" => end.reason).increment(1);
+        let ended = ends.since_last_look(&queue);
+        drop(ends);
+        for entry in &ended {
+            let End { status, reason } = End::of(entry);
+            counter!(JOBS_ENDED, "status" => status, "reason" => reason).increment(1);
         }
+        for entry in ended.iter().take(MOST_RECEIPTS) {
+            // A job without one was ended by a third party, and is settled soon.
+            if let Ok(Some(receipt)) = folder.receipt(entry.uuid) {
+                tell_times(entry, &receipt);
+            }
+        }
+        Ok(())
     }
 
     /// All figures as a text.
@@ -188,19 +209,34 @@ impl Measures {
     }
 }
 
+/// How long a job that ended had waited, and how long its last run took, where there was one.
+fn tell_times(entry: &Entry, receipt: &Receipt) {
+    let api = entry.api.to_string();
+    if let Some(started) = receipt.started_date {
+        let waited = seconds(started.since(entry.request_date));
+        histogram!(JOB_WAIT, "api" => api.clone()).record(waited);
+    }
+    if let Some(run_ms) = receipt.run_ms {
+        histogram!(JOB_RUN, "api" => api).record(Duration::from_millis(run_ms));
+    }
+}
+
+/// A time in seconds; none where another host's clock was ahead.
+fn seconds(time: TimeDelta) -> f64 {
+    time.as_seconds_f64().max(0.0)
+}
+
 /// Makes the collector of this process; there can be only one.
 fn collect() -> Option<PrometheusHandle> {
     let classes = |builder: PrometheusBuilder, name: Matcher, classes: &[f64]| {
         let builder = builder.set_buckets_for_metric(name, classes);
         builder.expect("there are classes")
     };
-    let builder = PrometheusBuilder::new();
-    let builder = classes(builder, Matcher::Suffix("_seconds".into()), &TIMES);
-    let builder = classes(
-        builder,
-        Matcher::Full("bcrl_run_seconds".into()),
-        &RUN_TIMES,
-    );
+    let all = Matcher::Suffix("_seconds".into());
+    let mut builder = classes(PrometheusBuilder::new(), all, &TIMES);
+    for name in [JOB_WAIT, JOB_RUN, "bcrl_run_seconds"] {
+        builder = classes(builder, Matcher::Full(name.into()), &RUN_TIMES);
+    }
     let commits = Matcher::Full(shared_folder::measures::COMMIT_JOBS.into());
     let recorder = classes(builder, commits, &NUMBERS).build_recorder();
     let collector = recorder.handle();
@@ -248,6 +284,16 @@ fn describe() {
         OLDEST_PENDING,
         Seconds,
         "Age of the job that has been pending for longest; 0 where none is."
+    );
+    describe_histogram!(
+        JOB_WAIT,
+        Seconds,
+        "Time from the submission of a job that ended to the start of its last run."
+    );
+    describe_histogram!(
+        JOB_RUN,
+        Seconds,
+        "Time that the last run of a job that ended took."
     );
     describe_histogram!(
         REQUEST_TIME,

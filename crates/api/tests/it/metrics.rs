@@ -82,10 +82,15 @@ fn how_jobs_end_is_counted_from_the_start_on() {
         ),
         (r#"bcrl_jobs_ended_total{status="done",reason=""}"#, 2.0),
         (r#"bcrl_jobs{status="done"}"#, 2.0),
+        (r#"bcrl_job_wait_seconds_count{api="prints"}"#, 2.0),
+        (r#"bcrl_job_run_seconds_count{api="prints"}"#, 2.0),
+        (r#"bcrl_job_run_seconds_count{api="fails"}"#, 1.0),
         ("bcrl_oldest_pending_seconds", 0.0),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
+    let longest = r#"bcrl_job_run_seconds_bucket{api="prints",le="3600"}"#;
+    assert_eq!(value(&text, longest), 2.0, "runs may take an hour");
     // Whoever starts later has not seen them end.
     let Lab { site, .. } = lab;
     let lab = Lab::start(site);
