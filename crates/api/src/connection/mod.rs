@@ -141,7 +141,10 @@ impl Connection {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                // It is heard again.
+                task.waker().wake_by_ref();
+            }
             return written;
         }
         let since = *self.stalled.get_or_insert_with(Instant::now);
@@ -163,6 +166,10 @@ impl AsyncRead for Connection {
         if this.refused {
             // Whatever else it sends is not heard: to the parser it has gone.
             return Poll::Ready(Ok(()));
+        }
+        if this.stalled.is_some() {
+            // Whoever does not read its answers is not heard either: they would pile up.
+            return Poll::Pending;
         }
         let before = buffer.filled().len();
         let read = this.stream().poll_read(task, buffer);
@@ -235,5 +242,50 @@ impl Drop for Connection {
                 .is_ok_and(|length| length > 0)
             {}
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What writing this comes to at this moment.
+    async fn write(connection: &mut Connection, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        poll_fn(|task| Poll::Ready(Pin::new(&mut *connection).poll_write(task, bytes))).await
+    }
+
+    #[actix_web::test]
+    async fn whoever_reads_no_answer_is_not_heard_until_it_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let clock = Clock::new(chrono_tz::UTC);
+        let mut connection = Connection::new(stream, Patience::default(), clock);
+        let _under_way = connection.stage().begin();
+        let (answer, mut sent) = (vec![b'x'; 1 << 20], 0);
+        while let Poll::Ready(written) = write(&mut connection, &answer).await {
+            sent += written.unwrap();
+        }
+        client.write_all(b"more").await.unwrap();
+        let stream = connection.stream.as_ref().unwrap();
+        stream.readable().await.unwrap();
+        let mut heard = [0; 16];
+        let heard_now = poll_fn(|task| {
+            let mut heard = ReadBuf::new(&mut heard);
+            Poll::Ready(Pin::new(&mut connection).poll_read(task, &mut heard))
+        });
+        assert!(heard_now.await.is_pending());
+        // It reads: there is room for more, and it is heard.
+        client.read_exact(&mut vec![0; sent]).await.unwrap();
+        let stream = connection.stream.as_ref().unwrap();
+        stream.writable().await.unwrap();
+        assert!(write(&mut connection, b"x").await.is_ready());
+        let length = connection.read(&mut heard).await.unwrap();
+        assert_eq!(&heard[..length], b"more");
     }
 }
