@@ -70,12 +70,8 @@ impl Config {
         Ok(Config {
             listen: settings.api.listen,
             shared_dir: settings.shared_dir(),
-            options: shared_folder_options(settings)?,
-            beat: Beat {
-                lease: worker.lease,
-                heartbeat: worker.heartbeat,
-                sweep: worker.sweep,
-            },
+            options: settings.folder_options()?,
+            beat: worker.beat(),
             webhooks: Webhooks::new(settings)?,
             grace: worker.grace,
             connections: settings.api.connections,
@@ -83,15 +79,4 @@ impl Config {
             patience: Patience::default(),
         })
     }
-}
-
-fn shared_folder_options(settings: &Settings) -> anyhow::Result<Options> {
-    Ok(Options {
-        group: settings.folder.group_id()?,
-        queue_limit: settings.limits.queue,
-        keep: chrono::TimeDelta::from_std(settings.retention.jobs)?,
-        result_limit: settings.limits.result.as_u64(),
-        request_limit: settings.limits.request.as_u64(),
-        ..Options::default()
-    })
 }

@@ -2,8 +2,8 @@
 //!
 //! - [`settings`]: everything that can be set, one struct a section; [`load`] reads it from file and environment
 //!   (`written`: how values look, [`secret`] and [`allowed`]: two that are more than texts, `check`: which of them
-//!   cannot be), and [`reference`](mod@reference) writes it down for
-//!   people.
+//!   cannot be), and [`reference`](mod@reference) writes it down for people.
+//! - [`users`]: those that are set, as the kernel knows them; [`site`]: settings as the crates underneath take them.
 //! - [`rate`]: how often something may happen.
 //! - [`clock`]: the only clock, in the site's zone.
 //! - [`logs`]: where the process's own words go.
@@ -21,6 +21,8 @@ pub mod reference;
 pub mod run;
 pub mod secret;
 pub mod settings;
+pub mod site;
+pub mod users;
 mod written;
 
 pub use clock::Clock;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boot::Unmet;
-use boot::settings::{self, Poll, Settings, Watch};
-use chrono::TimeDelta;
+use boot::settings::{self, Settings};
 use claimant::host_name;
 use job_core::lease::Beat;
 use rustix::process::geteuid;
@@ -72,7 +71,7 @@ impl Config {
     /// there is no current one.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let worker = &settings.worker;
-        let options = options(settings)?;
+        let options = settings.folder_options()?;
         Ok(Config {
             name: worker.name.clone().unwrap_or_else(host_name),
             shared_dir: absolute(&settings.shared_dir())?,
@@ -81,17 +80,9 @@ impl Config {
             python: worker.python.clone(),
             cron: worker.cron.clone(),
             retention_cron: settings.retention.cron.clone(),
-            watch: match worker.watch {
-                Watch::Events(true) => WatchMode::Events,
-                Watch::Events(false) => WatchMode::Off,
-                Watch::Poll(Poll::Poll) => WatchMode::Poll,
-            },
-            concurrency: worker.concurrency.unwrap_or_else(cores),
-            beat: Beat {
-                lease: worker.lease,
-                heartbeat: worker.heartbeat,
-                sweep: worker.sweep,
-            },
+            watch: worker.watch_mode(),
+            concurrency: worker.slots(),
+            beat: worker.beat(),
             grace: worker.grace,
             result_limit: options.result_limit,
             log_limit: settings.limits.log.as_u64(),
@@ -134,22 +125,6 @@ fn containment(worker: &settings::Worker) -> anyhow::Result<Containment> {
         landlock: !off,
         required: worker.containment == settings::Containment::Required,
     })
-}
-
-fn options(settings: &Settings) -> anyhow::Result<Options> {
-    Ok(Options {
-        group: settings.folder.group_id()?,
-        queue_limit: settings.limits.queue,
-        keep: TimeDelta::from_std(settings.retention.jobs).context("retention.jobs")?,
-        result_limit: settings.limits.result.as_u64(),
-        request_limit: settings.limits.request.as_u64(),
-        ..Options::default()
-    })
-}
-
-fn cores() -> u32 {
-    std::thread::available_parallelism()
-        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {

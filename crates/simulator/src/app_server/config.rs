@@ -4,8 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
-use boot::settings::{Poll, Settings, Watch};
+use boot::settings::Settings;
 use job_core::catalog::CatalogFile;
 use job_core::lease::Beat;
 use shared_folder::Options;
@@ -70,7 +69,7 @@ impl Config {
     /// Where the group is unknown, the apps or the answer cannot be read, or fates are more than a hundred percent.
     pub fn new(settings: &Settings, args: &AppServerArgs) -> anyhow::Result<Self> {
         let worker = &settings.worker;
-        let options = options(settings)?;
+        let options = settings.folder_options()?;
         Ok(Config {
             name: args.name.clone(),
             shared_dir: settings.shared_dir(),
@@ -79,21 +78,11 @@ impl Config {
                 None => apis::named(&args.apis),
             },
             withdraw: args.withdraw,
-            watch: match worker.watch {
-                Watch::Events(true) => WatchMode::Events,
-                Watch::Events(false) => WatchMode::Off,
-                Watch::Poll(Poll::Poll) => WatchMode::Poll,
-            },
+            watch: worker.watch_mode(),
             concurrency: args
                 .concurrency
-                .map(NonZero::get)
-                .or(worker.concurrency)
-                .unwrap_or_else(cores),
-            beat: Beat {
-                lease: worker.lease,
-                heartbeat: worker.heartbeat,
-                sweep: worker.sweep,
-            },
+                .map_or_else(|| worker.slots(), NonZero::get),
+            beat: worker.beat(),
             grace: worker.grace,
             scenario: Scenario {
                 seed: args.seed.unwrap_or_else(any_seed),
@@ -112,23 +101,6 @@ impl Config {
             options,
         })
     }
-}
-
-fn options(settings: &Settings) -> anyhow::Result<Options> {
-    let keep = chrono::TimeDelta::from_std(settings.retention.jobs).context("retention.jobs")?;
-    Ok(Options {
-        group: settings.folder.group_id()?,
-        queue_limit: settings.limits.queue,
-        keep,
-        result_limit: settings.limits.result.as_u64(),
-        request_limit: settings.limits.request.as_u64(),
-        ..Options::default()
-    })
-}
-
-fn cores() -> u32 {
-    std::thread::available_parallelism()
-        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 /// A seed for whoever does not mind which. Short enough to be typed again.
