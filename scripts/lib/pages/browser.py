@@ -113,7 +113,8 @@ class Browser:
 
     def files(self):
         names = os.listdir(self.downloads) if os.path.isdir(self.downloads) else []
-        return [name for name in names if not name.endswith((".crdownload", ".tmp"))]
+        # While it is being written it has another name.
+        return [name for name in names if name[0] != "." and not name.endswith(".crdownload")]
 
     # The keyboard.
 
@@ -130,7 +131,8 @@ class Browser:
             self.press(Keys.TAB)
             focused = self.driver.switch_to.active_element
             style = focused.value_of_css_property("outline-style")
-            assert style != "none", f"no focus is seen at {focused.get_attribute('outerHTML')[:200]}"
+            seen = focused.get_attribute("outerHTML")[:200]
+            assert style != "none", f"no focus is seen at {seen}"
             if focused == target:
                 return
         raise AssertionError(f"{selector} cannot be reached with the tab key")

@@ -24,7 +24,8 @@ with open({gate!r}) as gate:
     word = gate.read().strip()
 if word == "fail":
     sys.exit("bad request: the samples make no sense <b>here</b>")
-print(json.dumps([{{"name": "<script>alert(1)</script>", "value": 1.5}}, {{"name": "b", "value": None}}]))
+rows = [{{"name": "<script>alert(1)</script>", "value": 1.5}}, {{"name": "b", "value": None}}]
+print(json.dumps(rows))
 """
 
 

@@ -109,7 +109,9 @@ def keyboard(site, shots):
         browser.until_text("Use the example")
         browser.tab_to('a[href="/apis/soc?example=1"]')
         browser.press(Keys.ENTER)
-        browser.until("the example", lambda: browser.find(field("/capacity_ah")).get_attribute("value") == "5.0")
+        capacity = field("/capacity_ah")
+        filled = f'{capacity}[value="5.0"]'
+        browser.until("the example", lambda: browser.all(filled))
         browser.look("form-en")
         browser.tab_to(RUN)
         browser.press(Keys.ENTER)
@@ -207,7 +209,8 @@ def nobody_works(site, shots):
     """Once the last worker has gone the pages say so, and take jobs all the same."""
     site.leave_only_the_api()
     with Browser(site, shots, languages="en") as browser:
-        browser.until("the notice", lambda: browser.open("/") or "No worker is running" in browser.text())
+        notice = "No worker is running"
+        browser.until("the notice", lambda: browser.open("/") or notice in browser.text())
         browser.look("index-without-worker-en")
         browser.open("/apis/add?example=1")
         browser.click(RUN)
