@@ -1,6 +1,7 @@
 //! `/apis/{api}`: a form made from an API's schema, and what becomes of it.
 
 pub mod form;
+mod hint;
 mod multipart;
 mod view;
 

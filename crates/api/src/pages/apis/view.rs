@@ -3,14 +3,14 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 use job_core::catalog::Api;
-use page_parts::{Html, Language, Page, markdown, number};
+use page_parts::{Html, Language, Page, markdown};
 use serde_json::Value;
 
-use super::Filled;
 use super::form::misfit::SHEET;
 use super::form::sheet::Sheet;
-use super::form::{Field, Given, Kind, Misfit, Range, What};
+use super::form::{Field, Given, Kind, Misfit, What};
 use super::multipart::{COLUMN, FILE, KEY, PASTED, VALUE};
+use super::{Filled, hint};
 use crate::pages::Reader;
 
 /// A text that may be longer than this gets several lines.
@@ -247,7 +247,7 @@ impl FieldView {
             title: title.to_owned(),
             is_bare: field.title.is_none() && !field.name.is_empty(),
             description: field.description.clone().unwrap_or_default(),
-            hint: hint(language, &field.kind),
+            hint: hint::of(language, &field.kind),
             required: field.required,
             wrong: word(language, misfits, &field.pointer),
             input,
@@ -326,55 +326,4 @@ fn choices(language: Language, field: &Field, values: &[Value], chosen: &str) ->
         }
     });
     std::iter::once(none).chain(options).collect()
-}
-
-/// What a field takes, in a few words.
-fn hint(language: Language, kind: &Kind) -> String {
-    let count = |least: Option<u64>, most: Option<u64>, ja: &str, en: &str| {
-        let words = match (least, most) {
-            (Some(least), Some(most)) => (
-                format!("{least}〜{most}{ja}"),
-                format!("{least} to {most} {en}"),
-            ),
-            (Some(least), None) => (format!("{least}{ja}以上"), format!("at least {least} {en}")),
-            (None, Some(most)) => (format!("{most}{ja}以内"), format!("at most {most} {en}")),
-            (None, None) => return String::new(),
-        };
-        language.say(words.0, words.1)
-    };
-    let parts = match kind {
-        Kind::Number(range) => vec![of_range(language, range)],
-        Kind::Text { shortest, longest } => vec![count(*shortest, *longest, "文字", "characters")],
-        Kind::Series { each, fewest, most } => {
-            let form = language.say(
-                "1行に1つ、または空白・カンマ区切り",
-                "One a line, or with blanks or commas between",
-            );
-            let count = count(*fewest, *most, "個", "values");
-            vec![form.to_owned(), count, of_range(language, each)]
-        }
-        Kind::Json => vec!["JSON".into()],
-        Kind::Choice(_) | Kind::Group(_) => Vec::new(),
-    };
-    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join(language.say("、", "; "))
-}
-
-fn of_range(language: Language, range: &Range) -> String {
-    let word = |bound: Option<f64>, ja: &str, en: &str| {
-        let bound = number::short(bound?);
-        Some(language.say(format!("{bound}{ja}"), format!("{en} {bound}")))
-    };
-    let kind = range
-        .integer
-        .then(|| language.say("整数", "whole number").to_owned());
-    let words = [
-        kind,
-        word(range.least, "以上", "at least"),
-        word(range.above, "より大きい", "more than"),
-        word(range.most, "以下", "at most"),
-        word(range.below, "より小さい", "less than"),
-    ];
-    let words: Vec<_> = words.into_iter().flatten().collect();
-    words.join(language.say("、", ", "))
 }

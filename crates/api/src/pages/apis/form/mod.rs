@@ -10,6 +10,7 @@ pub mod given;
 pub mod misfit;
 pub mod number;
 pub mod read;
+mod row;
 pub mod sheet;
 
 pub use field::{Field, Kind, Range};

@@ -8,6 +8,7 @@ use super::field::{Field, Kind, Range};
 use super::given::Given;
 use super::misfit::{Misfit, SHEET, What};
 use super::number::json_number;
+use super::row::Row;
 use super::sheet::Sheet;
 use crate::strict_json;
 
@@ -216,74 +217,6 @@ impl Reading<'_> {
                 None
             }
         }
-    }
-}
-
-/// Numbers that become an array.
-struct Row<'a> {
-    each: &'a Range,
-    /// The array, but for its end.
-    text: String,
-    count: u64,
-    /// What is wrong with the first that is wrong.
-    misfit: Option<What>,
-}
-
-impl<'a> Row<'a> {
-    fn new(each: &'a Range) -> Self {
-        Row {
-            each,
-            text: "[".into(),
-            count: 0,
-            misfit: None,
-        }
-    }
-
-    /// Takes a number, as JSON writes it.
-    fn push(&mut self, number: &str) {
-        if self.count > 0 {
-            self.text.push(',');
-        }
-        self.text.push_str(number);
-        self.count += 1;
-        if self.misfit.is_none() {
-            let what = self.each.misfit(number);
-            let place = usize::try_from(self.count).unwrap_or(usize::MAX);
-            self.misfit = what.map(|what| What::Item(place, Box::new(what)));
-        }
-    }
-
-    /// Takes numbers that stand one a line, or with blanks or commas between them.
-    fn take_pasted(&mut self, text: &str) -> Result<(), What> {
-        for (n, line) in text.lines().enumerate() {
-            let words = line.split([',', '\t', ' ', '\u{3000}', ';']).map(str::trim);
-            for word in words.filter(|word| !word.is_empty()) {
-                let quoted = || word.chars().take(QUOTED).collect();
-                let number = json_number(word);
-                let number = number.ok_or_else(|| What::NoNumberInLine(n + 1, quoted()))?;
-                self.push(&number);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Range {
-    /// What is wrong with a number, as JSON writes it.
-    fn misfit(&self, number: &str) -> Option<What> {
-        let value: f64 = number.parse().ok()?;
-        let is = |bound: Option<f64>, wrong: fn(f64, f64) -> bool| {
-            bound.filter(|bound| wrong(value, *bound))
-        };
-        // 5.0 is an integer to JSON Schema (draft 2020-12, section 4.2.2).
-        if self.integer && value.fract() != 0.0 {
-            return Some(What::NoInteger);
-        }
-        let least = is(self.least, |value, bound| value < bound).map(What::Under);
-        let above = is(self.above, |value, bound| value <= bound).map(What::NotAbove);
-        let most = is(self.most, |value, bound| value > bound).map(What::Over);
-        let below = is(self.below, |value, bound| value >= bound).map(What::NotBelow);
-        least.or(above).or(most).or(below)
     }
 }
 
