@@ -68,10 +68,9 @@ impl Table {
     }
 }
 
-/// A numeric array with its name.
+/// Numbers in a row, with their name.
 struct Named<'a> {
     name: &'a str,
-    items: &'a Items,
     series: &'a Series,
 }
 
@@ -172,27 +171,57 @@ impl Outcome {
         schema: Option<&Value>,
         language: Language,
     ) {
-        let inputs = request.map_or(&[][..], Part::members);
-        let candidates: Vec<_> = numeric(members).chain(numeric(inputs)).collect();
-        let is_place = |named: &Named<'_>| unit::is_place(named.name) && named.series.rises;
-        let values = numeric(members).filter(|named| !is_place(named) && named.items.count > 1);
-        for (n, named) in values.take(MOST_PLOTS).enumerate() {
-            let places = candidates
-                .iter()
-                .find(|one| is_place(one) && one.items.count == named.items.count);
-            self.plots.extend(plot(n, &named, places, schema, language));
+        let inputs: Vec<_> = arrays(request.map_or(&[][..], Part::members)).collect();
+        let lists: Vec<_> = arrays(members).collect();
+        let mut drawn: Vec<_> = pairs(&lists, &inputs).collect();
+        let tables: Vec<Vec<_>> = members.iter().filter_map(columns).collect();
+        for columns in &tables {
+            // A table without places is a list, whose order may mean nothing.
+            drawn.extend(pairs(columns, &[]).filter(|(_, places)| places.is_some()));
+        }
+        for (n, (named, places)) in drawn.into_iter().take(MOST_PLOTS).enumerate() {
+            self.plots.extend(plot(n, named, places, schema, language));
         }
     }
 }
 
-fn numeric(members: &[(String, Part)]) -> impl Iterator<Item = Named<'_>> {
+/// The arrays of numbers.
+fn arrays(members: &[(String, Part)]) -> impl Iterator<Item = Named<'_>> {
     members.iter().filter_map(|(name, part)| match part {
         Part::Items(items) => Some(Named {
             name,
-            items,
             series: items.series.as_ref()?,
         }),
         _ => None,
+    })
+}
+
+/// The columns of a table that are numbers; nothing where it is no table.
+fn columns((_, part): &(String, Part)) -> Option<Vec<Named<'_>>> {
+    let Part::Items(items) = part else {
+        return None;
+    };
+    let columns = items.columns.iter();
+    Some(
+        columns
+            .map(|(name, series)| Named { name, series })
+            .collect(),
+    )
+}
+
+/// What is drawn, and over which places, which may also be among `others`.
+fn pairs<'a>(
+    all: &'a [Named<'a>],
+    others: &'a [Named<'a>],
+) -> impl Iterator<Item = (&'a Named<'a>, Option<&'a Named<'a>>)> {
+    let is_place = |named: &Named<'_>| unit::is_place(named.name) && named.series.rises;
+    let values = all
+        .iter()
+        .filter(move |named| !is_place(named) && named.series.count > 1);
+    values.map(move |named| {
+        let mut candidates = all.iter().chain(others);
+        let fits = |one: &&Named<'_>| is_place(one) && one.series.count == named.series.count;
+        (named, candidates.find(fits))
     })
 }
 
@@ -212,7 +241,7 @@ fn plot(
         None => language.say("番号(0から)", "Place, from 0").to_owned(),
     };
     let spans = named.series.over(places.map(|places| places.series));
-    let count = number::grouped(named.items.count);
+    let count = number::grouped(named.series.count);
     let (low, high) = (
         number::about(named.series.low),
         number::about(named.series.high),
@@ -343,12 +372,14 @@ mod tests {
         ];
         assert_eq!(outcome.tables[0].columns, names);
         assert_eq!(outcome.tables[0].rows[1], ["2", "", "–"]);
-        assert_eq!(outcome.documents.len(), 2);
+        assert_eq!((outcome.documents.len(), outcome.plots.len()), (2, 0));
         let long = "x".repeat(LONG + 1);
         assert_eq!(
             of(&json!({"note": long}), None).documents,
             [("note".to_owned(), long)]
         );
+        let timed = of(&json!([{"t": 0, "v": 3.5}, {"t": 1, "v": 3.25}]), None);
+        assert_eq!(timed.plots[0].title, "v over t");
         let plain = of(&json!(35), None);
         assert_eq!(plain.figures, [("Result".to_owned(), "35".to_owned())]);
     }

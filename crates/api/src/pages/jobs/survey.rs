@@ -14,6 +14,8 @@ use super::series::Series;
 pub const FIRST: usize = 100;
 /// So many members of an object are kept.
 const MOST_MEMBERS: usize = 100;
+/// Of so many members of a table's rows the course is kept.
+const MOST_COLUMNS: usize = 20;
 /// So many values are kept of one that lies deeper.
 const MOST_WITHIN: usize = 200;
 /// So many characters of a text are kept.
@@ -44,6 +46,8 @@ pub struct Items {
     pub first: Vec<Value>,
     /// The course of its numbers, where all elements are some.
     pub series: Option<Series>,
+    /// The courses of the members that all elements have as a number, where all are objects.
+    pub columns: Vec<(String, Series)>,
     /// All elements are texts, numbers, truths or nothing.
     pub is_plain: bool,
     /// All elements are objects of these.
@@ -163,6 +167,10 @@ impl<'de> Visitor<'de> for PartSeed {
             budget.set(MOST_WITHIN);
         }
         items.series = items.series.filter(|series| series.count > 0);
+        let (count, is_table) = (items.count, items.is_table);
+        items
+            .columns
+            .retain(|(_, series)| is_table && series.count == count);
         Ok(Part::Items(items))
     }
 
@@ -199,8 +207,30 @@ impl Items {
         self.is_table &= value
             .as_object()
             .is_some_and(|members| members.values().all(is_flat));
+        if let Some(members) = value.as_object().filter(|_| self.is_table) {
+            self.take_row(members);
+        }
         if self.first.len() < FIRST {
             self.first.push(value);
+        }
+    }
+
+    /// Takes the numbers of a row. What the first row does not have is in not all of them.
+    fn take_row(&mut self, members: &Map<String, Value>) {
+        for (name, value) in members {
+            let Some(number) = value.as_f64() else {
+                continue;
+            };
+            let known = self.columns.iter().position(|(one, _)| one == name);
+            match known {
+                Some(place) => self.columns[place].1.push(number),
+                None if self.count == 1 && self.columns.len() < MOST_COLUMNS => {
+                    let mut series = Series::default();
+                    series.push(number);
+                    self.columns.push((name.clone(), series));
+                }
+                None => {}
+            }
         }
     }
 }
@@ -305,7 +335,7 @@ mod tests {
     #[test]
     fn parts_are_told_apart() {
         let part = of(
-            r#"{"a": 1.0, "s": [1, 2.5], "t": [{"x": 1}, {"y": null}], "n": {"deep": [1]}, "e": []}"#,
+            r#"{"a": 1.0, "s": [1, 2.5], "t": [{"x": 1, "z": 2}, {"z": 3, "y": null}], "n": {"deep": [1]}, "e": []}"#,
         );
         let members = part.members();
         let items = |name: &str| match &members.iter().find(|(one, _)| one == name).unwrap().1 {
@@ -316,6 +346,12 @@ mod tests {
         assert_eq!(members[3].1, Part::Value(json!({"deep": [1]})));
         assert_eq!(items("s").series.unwrap().high, 2.5);
         assert!(items("t").is_table && items("t").series.is_none());
+        let names: Vec<_> = items("t")
+            .columns
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, ["z"], "of x and y some are missing");
         assert_eq!((items("e").count, items("e").series), (0, None));
         assert!(part.is_table(), "one of its arrays is");
         assert!(survey(&b"{\"a\": [1,"[..]).is_err());
