@@ -164,7 +164,7 @@ fn waiting() {
         };
         let waiting: Vec<_> = uuids.iter().map(wait).collect();
         // All of them are heard before the first job ends.
-        std::thread::sleep(Duration::from_secs(2));
+        until_as_many(&client, "bcrl_waiting_clients", WAITING);
         end_all(&folder, &printed, &ends);
         waiting
             .into_iter()
@@ -210,11 +210,21 @@ fn beside_slow_ones() {
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| keep_waiting(&address, &over));
         // All of them are connected before anything is measured.
-        std::thread::sleep(Duration::from_secs(2));
+        until_as_many(&client, "bcrl_connections", SLOW);
         tell(&format!("the same beside {SLOW} slow connections"), ask());
         over.store(true, Ordering::Relaxed);
         let again = slow.join().unwrap();
         println!("slow connections that were closed, and opened again: {again}");
+    });
+}
+
+/// Waits until a figure of the server is at least so much.
+fn until_as_many(client: &Client, figure: &str, many: usize) {
+    test_support::until(figure, Duration::from_secs(30), || {
+        let figures = client.get("/metrics").text();
+        let told = figures.lines().find_map(|line| line.strip_prefix(figure));
+        let told: f64 = told?.trim().parse().ok()?;
+        (told >= many as f64).then_some(())
     });
 }
 
