@@ -89,7 +89,7 @@ need_python_packages() {
 
 # With fonts for Japanese, which a bare machine does not have.
 need_chromium() {
-    command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
+    { command -v chromium && command -v chromedriver; } >/dev/null ||
         apt_install "Chromium with its driver" chromium chromium-driver
     fc-list :lang=ja 2>/dev/null | grep -q . || apt_install "a Japanese font" fontconfig fonts-noto-cjk
 }
