@@ -17,7 +17,7 @@ use crate::measures::{Asked, Present};
 use crate::pages::Reader;
 use crate::problem::{Kind, Problem};
 use crate::site::Site;
-use crate::{accept, body, docs, health, metrics_page, pages, problem_page, rate, v1};
+use crate::{accept, body, docs, health, metrics_page, pages, problem_page, rate, same_site, v1};
 
 /// Names the request in answers and logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -159,6 +159,7 @@ async fn ask(
     context: Context,
     payload: &mut web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    same_site::check(&context)?;
     take_or_leave(&context, endpoint)?;
     match &route.target {
         Target::Submit(api) => v1::jobs::submit::own_route(context, payload, api.clone()).await,

@@ -5,7 +5,7 @@
 //! - [`connection`]: one client's connection, and how long it may keep the server waiting.
 //! - [`dispatch`]: one table finds who answers ([`context`] is what that one is given); every answer gets its request
 //!   id.
-//! - [`rate`]: how often each client may ask.
+//! - [`rate`]: how often each client may ask; [`same_site`]: from where what changes something is taken.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
 //! - [`v1`], [`health`], [`metrics_page`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs
 //!   go.
@@ -43,6 +43,7 @@ pub mod prefer;
 pub mod problem;
 pub mod problem_page;
 pub mod rate;
+pub mod same_site;
 pub mod service;
 pub mod site;
 pub mod strict_json;

@@ -27,11 +27,12 @@ const OF_A_JOB: [Kind; 5] = [
 ];
 
 /// What may go wrong with a submission.
-pub(super) const OF_A_SUBMISSION: [Kind; 14] = [
+pub(super) const OF_A_SUBMISSION: [Kind; 15] = [
     Kind::BadRequest,
     Kind::InvalidJson,
     Kind::IdempotencyKeyInvalid,
     Kind::IdempotencyKeyReused,
+    Kind::Forbidden,
     Kind::NotFound,
     Kind::NotAcceptable,
     Kind::RequestTimeout,
@@ -62,11 +63,14 @@ pub(super) fn describe(endpoint: Endpoint, offered: &Offered<'_>) -> Option<Oper
         Endpoint::List => list(),
         Endpoint::Job => status("id"),
         Endpoint::JobAlias => status("uuid"),
-        Endpoint::Cancel => of_a_job("id", &[Kind::JobFinal, Kind::MethodNotAllowed])
-            .description(Some(
-                "Cancels a job: at once where it waits; where it runs, its end is asked for.",
-            ))
-            .response("200", shown("The job, canceled or about to end.")),
+        Endpoint::Cancel => of_a_job(
+            "id",
+            &[Kind::JobFinal, Kind::MethodNotAllowed, Kind::Forbidden],
+        )
+        .description(Some(
+            "Cancels a job: at once where it waits; where it runs, its end is asked for.",
+        ))
+        .response("200", shown("The job, canceled or about to end.")),
         Endpoint::Rerun => submission(of_a_job("uuid", &[Kind::JobExpired]), offered)
             .description(Some("Submits the job's request once more, as a new job.")),
         Endpoint::Result => result(),

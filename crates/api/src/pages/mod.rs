@@ -8,7 +8,6 @@ pub mod error;
 pub mod index;
 pub mod jobs;
 mod reader;
-mod same_site;
 
 use actix_web::{HttpResponse, web};
 

@@ -175,3 +175,30 @@ fn a_client_that_does_not_take_what_there_is_is_told_so_and_nothing_is_done() {
     }
     assert_eq!(ask("GET", "/healthz", "text/html", None).status, 200);
 }
+
+#[test]
+fn what_changes_something_is_not_taken_from_a_page_of_another_site() {
+    let lab = Lab::with(&[open("open")]);
+    let job = lab.client.submit("open", "1");
+    let (this, rerun) = (
+        format!("/api/v1/jobs/{job}"),
+        format!("/api/v1/jobs/{job}/rerun"),
+    );
+    let json = ("content-type", "application/json");
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "http://elsewhere.example"),
+    ] {
+        for (method, path, body) in [
+            ("POST", "/api/v1/jobs/open", Some("1")),
+            ("POST", rerun.as_str(), None),
+            ("DELETE", this.as_str(), None),
+        ] {
+            let answer = lab.client.send(method, path, &[foreign, json], body);
+            assert_problem(&answer, 403, "forbidden");
+        }
+        let looked = lab.client.send("GET", &this, &[foreign], None);
+        assert_eq!(looked.json()["status"], "pending");
+    }
+    assert_eq!(lab.requests().len(), 1);
+}

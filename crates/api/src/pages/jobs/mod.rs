@@ -13,8 +13,8 @@ use actix_web::{HttpResponse, web};
 use shared_folder::finish::Cancel;
 
 use self::view::JobPage;
+use super::Reader;
 use super::reader::go_to;
-use super::{Reader, same_site};
 use crate::body;
 use crate::context::Context;
 use crate::health::living_workers;
@@ -51,7 +51,6 @@ pub async fn job(context: Context) -> Result<HttpResponse, Problem> {
 /// # Errors
 /// `forbidden` where another site sent it; `not-found`, `job-expired`, trouble with the folder.
 pub async fn cancel(context: Context) -> Result<HttpResponse, Problem> {
-    same_site::check(&context)?;
     let uuid = find(&context).await?.entry.uuid;
     let (state, now) = (context.state.clone(), context.state.clock.now());
     match web::block(move || state.folder.cancel(uuid, now)).await?? {
@@ -69,7 +68,6 @@ pub async fn cancel(context: Context) -> Result<HttpResponse, Problem> {
 /// # Errors
 /// `forbidden` where another site sent it; as for a submission.
 pub async fn rerun(context: Context, payload: &mut web::Payload) -> Result<HttpResponse, Problem> {
-    same_site::check(&context)?;
     let form = body::read_any(&context, payload, FORM_LIMIT).await?;
     let form = String::from_utf8_lossy(&form).into_owned();
     let key = form.strip_prefix("key=").filter(|key| !key.is_empty());

@@ -1,4 +1,5 @@
-//! Forms are taken from our own pages only: a page of another site could send one in its visitor's name.
+//! What changes something is taken from our own pages only, and from what is no browser: a page of another site could
+//! send it in its visitor's name.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
@@ -8,15 +9,15 @@ use crate::problem::{Kind, Problem};
 /// Where the page that sent a request lies, as the browser says (W3C Fetch Metadata).
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses what the page of another site sent.
+/// Refuses what the page of another site sent, but for looking at things.
 ///
 /// # Errors
 /// `forbidden`.
-pub(super) fn check(context: &Context) -> Result<(), Problem> {
-    if is_ours(context.request.headers()) {
+pub fn check(context: &Context) -> Result<(), Problem> {
+    if context.request.method().is_safe() || is_ours(context.request.headers()) {
         return Ok(());
     }
-    Err(Kind::Forbidden.problem("a page of another site sent this form"))
+    Err(Kind::Forbidden.problem("a page of another site sent this request"))
 }
 
 /// Browsers say where a page lies, or at least its origin; who says neither is no browser, and nobody's visitor.
