@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use api::Config;
+use api::endpoint::Endpoint;
 use api::openapi::{self, Offered};
 use boot::Parts;
 use clap::{Parser, Subcommand};
@@ -48,6 +49,7 @@ enum Role {
 fn print_openapi() -> ExitCode {
     let document = openapi::document(&Offered {
         catalog: &Catalog::default(),
+        routes: &Endpoint::table(),
         webhooks: true,
     });
     let text = serde_json::to_string_pretty(&document).expect("a description always serializes");

@@ -59,10 +59,7 @@ pub fn read(
     let mut site = Site {
         catalog: Catalog::default(),
         routes: Endpoint::table(),
-        openapi: openapi::document(&Offered {
-            catalog: &catalog,
-            webhooks: config.webhooks.are_on(),
-        }),
+        openapi: Value::Null,
         stamp,
         validators: HashMap::new(),
     };
@@ -72,6 +69,12 @@ pub fn read(
     }
     let names: Vec<_> = catalog.iter().map(|api| api.name.as_str()).collect();
     tracing::info!(apis = names.join(" "), "the catalogs were read");
+    // What two claim is described as what the table gave it to.
+    site.openapi = openapi::document(&Offered {
+        catalog: &catalog,
+        routes: &site.routes,
+        webhooks: config.webhooks.are_on(),
+    });
     site.catalog = catalog;
     Ok(site)
 }

@@ -1,7 +1,7 @@
 //! The APIs of the catalog: an operation for each of their URLs, with the schema, example and label of their folder.
 
-use job_core::catalog::{Api, ApiRoute};
-use job_core::route::Pattern;
+use job_core::catalog::Api;
+use job_core::route::{Pattern, Target};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::OperationBuilder;
 
@@ -19,27 +19,26 @@ pub(super) fn describe(api: &Api, offered: &Offered<'_>, document: &mut Value) {
             json!({ "$ref": place })
         }
     };
-    let general = ApiRoute {
-        method: "POST".into(),
-        pattern: format!("/api/v1/jobs/{name}"),
-    };
-    for (number, route) in std::iter::once(&general).chain(&api.routes).enumerate() {
-        let Ok(pattern) = Pattern::parse(&route.pattern) else {
-            continue;
-        };
-        let id = match number {
-            0 => format!("submit_{name}"),
-            _ => format!("submit_{name}_{}", number + 1),
-        };
+    let general = format!("/api/v1/jobs/{name}");
+    let general = Pattern::parse(&general).expect("a name is a segment");
+    let own = offered.routes.iter().filter(|route| route.key == name);
+    let own = own.filter(|route| route.target == Target::Submit(api.name.clone()));
+    let own = own.map(|route| (route.method.as_str(), &route.pattern));
+    for (number, (method, pattern)) in std::iter::once(("POST", &general)).chain(own).enumerate() {
         let parameters: Vec<_> = pattern.parameters().map(str::to_owned).collect();
         let body = match (parameters.is_empty(), &api.schema) {
             (true, _) | (_, None) => body.clone(),
             (false, Some(schema)) => without_members(moved(schema, &place(api)), &parameters),
         };
+        // A name may end in a number, but none begins the word before it.
+        let id = match number {
+            0 => format!("submit_{name}"),
+            _ => format!("submit{}_{name}", number + 1),
+        };
         let operation = operation(api, offered, &id, &parameters, &body);
         let paths = document["paths"].as_object_mut().expect("there are paths");
-        let item = paths.entry(route.pattern.clone()).or_insert(json!({}));
-        item[route.method.to_lowercase()] = operation;
+        let item = paths.entry(pattern.to_string()).or_insert(json!({}));
+        item[method.to_lowercase()] = operation;
     }
 }
 
@@ -118,23 +117,22 @@ fn without(example: &Value, parameters: &[String]) -> Value {
 /// A schema as it is at another place of a document: what refers to a part of it says where that is now. One that has a
 /// name of its own (`$id`) is a document of its own.
 fn moved(schema: &Value, place: &str) -> Value {
-    match schema {
-        Value::Object(members) if members.contains_key("$id") => schema.clone(),
-        Value::Object(members) => {
-            let mut here: Map<_, _> = members
-                .iter()
-                // It is OpenAPI's own, which the document is in already.
-                .filter(|(name, _)| *name != "$schema")
-                .map(|(name, value)| (name.clone(), moved_member(name, value, place)))
-                .collect();
-            if let (Some(format), None) = (width(members), members.get("format")) {
-                here.insert("format".into(), format.into());
-            }
-            Value::Object(here)
-        }
-        Value::Array(values) => values.iter().map(|value| moved(value, place)).collect(),
-        other => other.clone(),
+    let Some(members) = schema.as_object() else {
+        return schema.clone();
+    };
+    if members.contains_key("$id") {
+        return schema.clone();
     }
+    let mut here: Map<_, _> = members
+        .iter()
+        // It is OpenAPI's own, which the document is in already.
+        .filter(|(name, _)| *name != "$schema")
+        .map(|(name, value)| (name.clone(), moved_member(name, value, place)))
+        .collect();
+    if let (Some(format), None) = (width(members), members.get("format")) {
+        here.insert("format".into(), format.into());
+    }
+    Value::Object(here)
 }
 
 /// How wide a number is: programs that are made from the description would else take narrower ones than scripts do.
@@ -146,21 +144,49 @@ fn width(schema: &Map<String, Value>) -> Option<&'static str> {
     }
 }
 
-fn moved_member(name: &str, value: &Value, place: &str) -> Value {
-    match (name, value.as_str()) {
-        ("$ref" | "$dynamicRef", Some("#")) => place.into(),
-        ("$ref" | "$dynamicRef", Some(reference)) if reference.starts_with("#/") => {
-            format!("{place}{}", &reference[1..]).into()
+/// A keyword's value, by where JSON Schema 2020-12 has schemas: what stands elsewhere is data.
+fn moved_member(keyword: &str, value: &Value, place: &str) -> Value {
+    let moved = |schema: &Value| moved(schema, place);
+    match (keyword, value) {
+        ("$ref" | "$dynamicRef", Value::String(reference)) => match reference.strip_prefix('#') {
+            Some(pointer) if pointer.is_empty() || pointer.starts_with('/') => {
+                format!("{place}{pointer}").into()
+            }
+            _ => value.clone(),
+        },
+        (
+            "properties" | "patternProperties" | "dependentSchemas" | "$defs" | "definitions",
+            Value::Object(schemas),
+        ) => {
+            let schemas = schemas.iter();
+            let schemas = schemas.map(|(name, schema)| (name.clone(), moved(schema)));
+            Value::Object(schemas.collect())
         }
-        // What is compared with a value is no schema.
-        ("const" | "enum" | "default" | "example" | "examples", _) => value.clone(),
-        _ => moved(value, place),
+        ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
+            schemas.iter().map(moved).collect()
+        }
+        (
+            "items"
+            | "contains"
+            | "additionalProperties"
+            | "propertyNames"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "unevaluatedItems"
+            | "unevaluatedProperties"
+            | "contentSchema",
+            schema,
+        ) => moved(schema),
+        _ => value.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use job_core::catalog::Catalog;
+    use job_core::catalog::{Catalog, Label};
+    use job_core::route::{Route, RouteTable};
 
     use super::*;
 
@@ -168,13 +194,16 @@ mod tests {
     fn a_schema_refers_to_its_own_parts_where_it_stands_now() {
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "properties": { "a": { "$ref": "#/$defs/x" }, "b": { "items": [{ "$ref": "#" }] }, "n": { "type": "integer" } },
+            "properties": {
+                "a": { "$ref": "#/$defs/x" }, "b": { "prefixItems": [{ "$ref": "#" }] },
+                "default": { "$ref": "#/$defs/x" }, "n": { "type": "integer" },
+            },
             "$defs": { "x": { "const": { "$ref": "#/kept" } }, "own": { "$id": "urn:x", "$ref": "#/y" } },
         });
         let due = json!({
             "properties": {
-                "a": { "$ref": "#/p/$defs/x" }, "b": { "items": [{ "$ref": "#/p" }] },
-                "n": { "type": "integer", "format": "int64" },
+                "a": { "$ref": "#/p/$defs/x" }, "b": { "prefixItems": [{ "$ref": "#/p" }] },
+                "default": { "$ref": "#/p/$defs/x" }, "n": { "type": "integer", "format": "int64" },
             },
             "$defs": { "x": { "const": { "$ref": "#/kept" } }, "own": { "$id": "urn:x", "$ref": "#/y" } },
         });
@@ -185,7 +214,6 @@ mod tests {
     fn an_api_is_described_at_each_of_its_urls() {
         let api: Api = serde_json::from_value(json!({
             "name": "add", "label": { "ja": "足し算", "en": "Add" },
-            "routes": [{ "method": "POST", "pattern": "/api/v1/add/{num1}" }],
             "schema": {
                 "type": "object", "required": ["num1", "num2"],
                 "properties": { "num1": { "type": "number" }, "num2": { "type": "number" } },
@@ -194,13 +222,34 @@ mod tests {
         }))
         .unwrap();
         let mut document = json!({ "paths": {}, "components": { "schemas": {} } });
+        let mut routes = RouteTable::default();
+        for api in ["add", "other"] {
+            // Only the first of two has a URL.
+            let _ = routes.add(Route {
+                method: "POST".into(),
+                pattern: Pattern::parse("/api/v1/add/{num1}").unwrap(),
+                key: api.into(),
+                label: Label {
+                    ja: api.into(),
+                    en: api.into(),
+                },
+                target: Target::Submit(api.parse().unwrap()),
+            });
+        }
         let offered = Offered {
             catalog: &Catalog::default(),
+            routes: &routes,
             webhooks: false,
         };
         describe(&api, &offered, &mut document);
+        let other = Api {
+            name: "other".parse().unwrap(),
+            ..api.clone()
+        };
+        describe(&other, &offered, &mut document);
         let general = &document["paths"]["/api/v1/jobs/add"]["post"];
         let own = &document["paths"]["/api/v1/add/{num1}"]["post"];
+        assert_eq!(own["operationId"], "submit2_add");
         assert_eq!(
             (&general["operationId"], &general["summary"]),
             (&json!("submit_add"), &json!("足し算 / Add"))

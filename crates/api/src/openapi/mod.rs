@@ -7,7 +7,7 @@ mod parts;
 mod schemas;
 
 use job_core::catalog::Catalog;
-use job_core::route::Route;
+use job_core::route::{Route, RouteTable, Target};
 use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
@@ -41,6 +41,8 @@ struct BuiltIn;
 pub struct Offered<'a> {
     /// The APIs.
     pub catalog: &'a Catalog,
+    /// Who answers which URL.
+    pub routes: &'a RouteTable,
     /// Whether webhooks are sent.
     pub webhooks: bool,
 }
@@ -50,8 +52,8 @@ pub struct Offered<'a> {
 pub fn document(offered: &Offered<'_>) -> Value {
     let catalog = offered.catalog;
     let mut document = BuiltIn::openapi();
-    let table = Endpoint::table();
-    for route in table.iter() {
+    let built_in = |route: &&Route| route.target == Target::BuiltIn;
+    for route in offered.routes.iter().filter(built_in) {
         let described = Endpoint::of(route).and_then(|endpoint| {
             let is_general = endpoint == Endpoint::Submit;
             let is_wanted = !is_general || catalog.iter().next().is_none();
@@ -95,14 +97,17 @@ fn item(route: &Route, operation: OperationBuilder) -> PathItem {
 mod tests {
     use super::*;
 
-    fn built_in(catalog: &Catalog) -> Offered<'_> {
-        let webhooks = true;
-        Offered { catalog, webhooks }
+    fn built_in() -> Value {
+        document(&Offered {
+            catalog: &Catalog::default(),
+            routes: &Endpoint::table(),
+            webhooks: true,
+        })
     }
 
     #[test]
     fn each_built_in_route_but_pages_is_described_once() {
-        let document = document(&built_in(&Catalog::default()));
+        let document = built_in();
         let paths = document["paths"].as_object().unwrap();
         let described = paths.values().flat_map(|item| item.as_object().unwrap());
         let mut ids: Vec<_> = described
@@ -110,8 +115,11 @@ mod tests {
             .collect();
         ids.sort_unstable();
         let table = Endpoint::table();
-        let catalog = Catalog::default();
-        let offered = built_in(&catalog);
+        let offered = Offered {
+            catalog: &Catalog::default(),
+            routes: &table,
+            webhooks: true,
+        };
         let mut due: Vec<_> = table
             .iter()
             .filter(|route| {
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn each_part_that_is_referred_to_is_there() {
-        let document = document(&built_in(&Catalog::default()));
+        let document = built_in();
         let text = document.to_string();
         for reference in text.split("\"$ref\":\"#").skip(1) {
             let pointer = reference.split('"').next().unwrap();

@@ -74,15 +74,16 @@ pub(super) fn describe(endpoint: Endpoint, offered: &Offered<'_>) -> Option<Oper
         Endpoint::Rerun => submission(of_a_job("uuid", &[Kind::JobExpired]), offered)
             .description(Some("Submits the job's request once more, as a new job.")),
         Endpoint::Result => result(),
-        Endpoint::Log => of_a_job("uuid", &[Kind::RangeNotSatisfiable])
+        Endpoint::Log => of_a_file(&[])
             .description(Some("What the job's script wrote to stderr so far."))
-            .response("200", answer("The log.", "text/plain", text())),
+            .response("200", answer("The log.", "text/plain", text()))
+            .response("206", answer(PART, "text/plain", text())),
         Endpoint::Events => events(),
         Endpoint::Apis => OperationBuilder::new()
             .tag("apis")
             .description(Some("The APIs, with routes, schemas and examples."))
             .response("200", json::<Apis<'_>>("The APIs."))
-            .responses_of(&[Kind::NotAcceptable]),
+            .responses_of(&[Kind::NotAcceptable, Kind::RateLimited]),
         Endpoint::Healthz => OperationBuilder::new()
             .tag("server")
             .description(Some("Always well: a process that answers is alive."))
@@ -186,7 +187,12 @@ fn list() -> OperationBuilder {
             "200",
             json::<Page>("A page.").header("Link", told("The next page (RFC 8288).", text())),
         )
-        .responses_of(&[Kind::BadRequest, Kind::NotAcceptable, Kind::Busy])
+        .responses_of(&[
+            Kind::BadRequest,
+            Kind::NotAcceptable,
+            Kind::RateLimited,
+            Kind::Busy,
+        ])
 }
 
 fn status(parameter: &str) -> OperationBuilder {
@@ -206,15 +212,12 @@ fn status(parameter: &str) -> OperationBuilder {
 
 fn result() -> OperationBuilder {
     let kinds = [
-        Kind::BadRequest,
         Kind::ResultNotReady,
         Kind::JobFailed,
         Kind::JobCanceled,
         Kind::ResultCorrupt,
-        Kind::RangeNotSatisfiable,
-        Kind::PreconditionFailed,
     ];
-    of_a_job("uuid", &kinds)
+    of_a_file(&kinds)
         .description(Some(
             "What the job's script printed, byte for byte; a table also as CSV.",
         ))
@@ -232,11 +235,7 @@ fn result() -> OperationBuilder {
             "200",
             answer("The result.", JSON, anything()).content(CSV, Content::new(Some(text()))),
         )
-        .response(
-            "206",
-            answer("The part that was asked for (`Range`).", JSON, anything()),
-        )
-        .response("304", nothing("It is what the client has."))
+        .response("206", answer(PART, JSON, anything()))
 }
 
 fn events() -> OperationBuilder {
@@ -280,6 +279,35 @@ fn of_a_job(parameter: &str, kinds: &[Kind]) -> OperationBuilder {
         .tag("jobs")
         .parameter(uuid(parameter))
         .responses_of(&[&OF_A_JOB, kinds].concat())
+}
+
+/// What is answered to `Range`.
+const PART: &str = "The part that was asked for (`Range`).";
+
+/// What all that is a file of one job has in common (RFC 9110 sections 13 and 14).
+fn of_a_file(kinds: &[Kind]) -> OperationBuilder {
+    let of_files = [
+        Kind::BadRequest,
+        Kind::RangeNotSatisfiable,
+        Kind::PreconditionFailed,
+    ];
+    of_a_job("uuid", &[&of_files, kinds].concat())
+        .parameter(header(
+            "Range",
+            "Only a part, such as `bytes=0-99`.",
+            text(),
+        ))
+        .parameter(header(
+            "If-Range",
+            "The `ETag` of what the client has a part of: else all comes.",
+            text(),
+        ))
+        .parameter(header(
+            "If-None-Match",
+            "The `ETag` of what the client has: `304` where it is still that.",
+            text(),
+        ))
+        .response("304", nothing("It is what the client has."))
 }
 
 /// A job that is shown, and what can be done with it.
