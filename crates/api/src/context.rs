@@ -18,7 +18,7 @@ use crate::forecast::Forecast;
 use crate::measures::Measures;
 use crate::rate::Rates;
 use crate::site::Site;
-use crate::v1::jobs::csv::Memory;
+use crate::v1::jobs::csv::Room;
 
 /// A request on its way to its endpoint.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ pub struct State {
     pub workers: Mutex<Sweeper>,
     /// Who waits for a job's changes.
     pub feed: Arc<Feed>,
-    /// The memory for results that are made CSV of.
-    pub(crate) csv_memory: Memory,
+    /// The room for results that are turned into CSV.
+    pub(crate) csv_room: Room,
     /// What is expected of the jobs.
     pub forecast: Forecast,
     /// Figures of what is done.

@@ -20,7 +20,7 @@ use crate::listen::{self, serve};
 use crate::measures::Measures;
 use crate::rate::Rates;
 use crate::site::{self, Site};
-use crate::v1::jobs::csv::Memory;
+use crate::v1::jobs::csv::Room;
 use crate::webhooks::deliver_again_and_again;
 
 /// Between two looks at the catalogs.
@@ -71,7 +71,7 @@ impl Server {
             workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
             feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
             forecast: Forecast::default(),
-            csv_memory: Memory::default(),
+            csv_room: Room::default(),
             measures,
             rates: Rates::new(&config.rate),
             started: Instant::now(),

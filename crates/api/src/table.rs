@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -108,7 +108,7 @@ impl<'a> Table<'a> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn write_csv(&self, mut to: impl Write, reader: Reader) -> std::io::Result<()> {
+    pub fn write_csv(&self, mut to: impl Write, reader: Reader) -> io::Result<()> {
         if reader == Reader::Spreadsheet {
             to.write_all(BOM.as_bytes())?;
         }
@@ -122,15 +122,25 @@ impl<'a> Table<'a> {
             Reader::Spreadsheet if text.starts_with(FORMULA) => format!("'{text}"),
             _ => text.to_owned(),
         };
-        csv.write_record(self.columns.iter().map(|name| written(name)))?;
+        csv.write_record(self.columns.iter().map(|name| written(name)))
+            .map_err(of_the_writer)?;
         for row in 0..self.len() {
             csv.write_record(self.row(row).into_iter().map(|cell| match cell {
                 None => String::new(),
                 Some(cell) if cell.is_text() => written(&cell.text()),
                 Some(cell) => cell.text().into_owned(),
-            }))?;
+            }))
+            .map_err(of_the_writer)?;
         }
         csv.flush()
+    }
+}
+
+/// The trouble of whoever is written to, as it told it.
+fn of_the_writer(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 
@@ -176,12 +186,12 @@ fn records(array: &str) -> Option<Table<'_>> {
                 columns.push(name);
                 columns.len() - 1
             });
+            if column == MOST_COLUMNS {
+                return None;
+            }
             cells.push((column, cell));
         }
         rows.push(begin..cells.len());
-        if columns.len() > MOST_COLUMNS {
-            return None;
-        }
     }
     let cells = Cells::Records { cells, rows };
     Some(Table { columns, cells })
@@ -224,6 +234,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some((Text(name), value)) = map.next_entry()? {
+                    if members.len() == MOST_COLUMNS {
+                        return Err(Error::custom(
+                            "it has more members than a table has columns",
+                        ));
+                    }
                     members.push((name, value));
                 }
                 Ok(Members(members))
