@@ -2,9 +2,10 @@
 //! second, at the queue, the living workers and the last runs of the APIs that jobs wait for.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use actix_web::web;
 use job_core::catalog::Catalog;
 use job_core::date::Date;
 use job_core::estimate::{Estimate, Line, MOST_RUNS, Pace, RunTimes, estimate};
@@ -44,15 +45,42 @@ impl Forecast {
         told.get(&uuid).copied()
     }
 
-    /// Looks anew where the last look is some time ago. Blocks; whoever comes while another one looks goes on at once.
-    pub fn look(&self, state: &State) {
-        let Ok(mut look) = self.look.try_lock() else {
+    /// Looks anew where the last look is some time ago. Whoever comes while another one looks goes on at once, and who
+    /// asks is answered whatever comes of it.
+    pub async fn renew(state: &web::Data<State>) {
+        if !state.forecast.is_due(state.uptime()) {
+            return;
+        }
+        let looking = state.clone();
+        if let Err(error) = web::block(move || looking.forecast.look(&looking)).await {
+            tracing::error!(error = %error, "looking what to expect of the jobs panicked");
+        }
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        let look = self.free_look();
+        look.is_some_and(|look| now >= look.next)
+    }
+
+    /// Nothing where another one looks. After a panic it is looked anew.
+    fn free_look(&self) -> Option<MutexGuard<'_, Look>> {
+        match self.look.try_lock() {
+            Ok(look) => Some(look),
+            Err(TryLockError::Poisoned(look)) => Some(look.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn look(&self, state: &State) {
+        let Some(mut look) = self.free_look() else {
             return;
         };
         let begin = state.uptime();
         if begin < look.next {
             return;
         }
+        // Also after a panic not at once again.
+        look.next = begin + PAUSE;
         match look.expect(state) {
             Ok(expected) => {
                 *self.told.lock().unwrap_or_else(PoisonError::into_inner) = expected;

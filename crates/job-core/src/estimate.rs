@@ -183,8 +183,10 @@ fn play(line: &Line, paces: &HashMap<&ApiName, Pace>, rng: &mut Rng) -> Vec<(u64
         let times = paces[api].times.as_ref();
         let end = times.map_or(NEVER, |times| times.draw_rest(*elapsed, rng));
         slots.add(end);
-        if let Some(limited) = limited.get_mut(api) {
-            limited.take_first();
+        // More may run than are allowed by now: these make no room.
+        if let Some(limited) = limited.get_mut(api)
+            && limited.take_first() != NEVER
+        {
             limited.add(end);
         }
         outcomes.push((0, end));
@@ -213,7 +215,8 @@ struct Slots(BTreeMap<u64, usize>);
 
 impl Slots {
     fn free(number: usize) -> Self {
-        Slots(BTreeMap::from([(0, number)]))
+        let slots = (number > 0).then_some((0, number));
+        Slots(slots.into_iter().collect())
     }
 
     fn add(&mut self, free: u64) {
@@ -328,6 +331,20 @@ mod tests {
         assert!((1000..1500).contains(&starts[0]), "{starts:?}");
         assert!((2000..3000).contains(&starts[1]), "{starts:?}");
         assert_eq!(starts[2], 0);
+    }
+
+    #[test]
+    fn an_api_of_which_no_job_may_run_is_expected_to_start_none() {
+        let line = Line {
+            slots: 1,
+            running: vec![(job(0), api("none"), 10)],
+            pending: vec![(job(1), api("none"))],
+        };
+        let pace = |_: &ApiName| Pace {
+            concurrency: Some(0),
+            ..steady(1000)
+        };
+        assert!(!estimate(&line, pace, now(), SEED).contains_key(&job(1)));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::find;
 use crate::context::Context;
 use crate::feed::Follower;
+use crate::forecast::Forecast;
 use crate::job_json::Job;
 use crate::measures::Present;
 use crate::problem::{Kind, Problem};
@@ -142,7 +143,10 @@ impl Telling {
                 continue;
             }
             match timeout(SILENCE, self.follower.next()).await {
-                Ok(Some(view)) => self.take_up(Job::new(&self.context, &view)),
+                Ok(Some(view)) => {
+                    Forecast::renew(&self.context.state).await;
+                    self.take_up(Job::new(&self.context, &view));
+                }
                 // The job was removed, or the server ends: the client comes back and hears more.
                 Ok(None) => return None,
                 Err(_) => return Some(": still there\n\n".into()),

@@ -7,6 +7,7 @@ use actix_web::http::header;
 
 use super::find;
 use crate::context::Context;
+use crate::forecast::Forecast;
 use crate::job_json::Job;
 use crate::prefer::{self, PREFERENCE_APPLIED};
 use crate::problem::{Kind, Problem};
@@ -63,5 +64,6 @@ async fn once_changed(context: &Context, job: Job, patience: Duration) -> Result
     let before = job.etag();
     let changed = follower.until(patience, |view| Job::new(context, view).etag() != before);
     let last = changed.await;
+    Forecast::renew(&context.state).await;
     Ok(last.map_or(job, |view| Job::new(context, &view)))
 }

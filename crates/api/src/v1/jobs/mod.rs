@@ -20,6 +20,7 @@ use job_core::ids::JobId;
 use shared_folder::JobView;
 
 use crate::context::Context;
+use crate::forecast::Forecast;
 use crate::problem::{Kind, Problem};
 
 /// The job that the URL names.
@@ -30,11 +31,8 @@ pub(crate) async fn find(context: &Context) -> Result<JobView, Problem> {
     let uuid = id(context)?;
     let state = context.state.clone();
     let now = state.clock.now();
-    let view = web::block(move || {
-        state.forecast.look(&state);
-        state.folder.job(uuid, now)
-    })
-    .await??;
+    Forecast::renew(&state).await;
+    let view = web::block(move || state.folder.job(uuid, now)).await??;
     view.ok_or_else(|| unknown(context, uuid))
 }
 

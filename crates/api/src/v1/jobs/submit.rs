@@ -18,6 +18,7 @@ use shared_folder::{JobView, job_id};
 use utoipa::ToSchema;
 
 use crate::context::Context;
+use crate::forecast::Forecast;
 use crate::job_json::Job;
 use crate::prefer::{self, PREFERENCE_APPLIED};
 use crate::problem::{Kind, Problem};
@@ -103,6 +104,7 @@ pub(super) async fn accept(
     let Some((_, view)) = enqueue(context, submission, key, asked).await? else {
         return Ok(HttpResponse::Ok().json(Valid { valid: true }));
     };
+    Forecast::renew(&context.state).await;
     let mut job = Job::new(context, &view);
     let wait = prefer::wait(context.request.headers());
     if let Some(patience) = wait {
@@ -173,8 +175,7 @@ pub(crate) async fn enqueue(
         let key = key.map(known_by);
         let (name, date) = (request.api.clone(), request.request_date);
         let accepted = state.submitter.submit(request, key)?;
-        // The job is accepted whatever the looks at it say.
-        state.forecast.look(&state);
+        // The job is accepted whatever the look at it says.
         let seen = state.folder.job(accepted.uuid(), now).ok().flatten();
         let unseen = || JobView::pending(Entry::pending(accepted.uuid(), name, date));
         Ok(Some((accepted, seen.unwrap_or_else(unseen))))
@@ -262,5 +263,6 @@ async fn once_ended(context: &Context, job: Job, patience: Duration) -> Job {
     };
     let ended = follower.until(patience, |view| view.state.status().is_final());
     let last = ended.await;
+    Forecast::renew(&context.state).await;
     last.map_or(job, |view| Job::new(context, &view))
 }
