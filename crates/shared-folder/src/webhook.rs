@@ -171,13 +171,19 @@ impl Deliveries {
             Err(error) if !error.is_of_the_file() => return Err(error),
             read => read.ok().flatten(),
         };
-        if let Some(webhook) = text.and_then(|text| serde_json::from_slice(&text).ok()) {
+        let known = text.as_deref().map(serde_json::from_slice);
+        if let Some(Ok(webhook)) = known {
             return Ok(Some(webhook));
         }
+        let reason = "no record of a webhook can be read from it";
         let request = self.folder.request(uuid)?;
-        self.folder
-            .put_aside(dir, &name, "it is no record of a webhook", now)?;
-        let Some(url) = request.and_then(|request| request.webhook) else {
+        let url = request.and_then(|request| request.webhook);
+        match (&url, &text) {
+            // The new record takes its place in one step: a crash leaves one of the two.
+            (Some(_), Some(text)) => self.folder.put_text_aside(&name, text, reason, now)?,
+            _ => self.folder.put_aside(dir, &name, reason, now)?,
+        }
+        let Some(url) = url else {
             return Ok(None);
         };
         let webhook = Webhook::new(uuid, url, now);

@@ -229,7 +229,7 @@ fn note_containment(worker: &Worker, job: &ClaimedJob, report: &Report) -> Resul
     }
     for missing in &report.containment.missing {
         tracing::warn!(
-            job.id = %job.uuid, job.api = %job.api, worker.claimant.id = %worker.claimant.id, missing = %missing,
+            job.id = %job.uuid, job.api = %job.api, worker.id = %worker.claimant.id, missing = %missing,
             "a script was run with less to hold it than others here"
         );
     }

@@ -117,7 +117,7 @@ impl Service {
         measures::describe();
         tell_containment(&worker.contained());
         tracing::info!(
-            worker.claimant.id = %worker.claimant.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
+            worker.id = %worker.claimant.id, slots = worker.config.concurrency, apps = %worker.config.apps_dir.display(),
             folder = %worker.claimant.folder.root().display(), "the worker is ready"
         );
         let (schedule, _watch) = match hear(&worker).await {
@@ -163,7 +163,7 @@ impl Service {
                 .and(presence.leave())
         })
         .await??;
-        tracing::info!(worker.claimant.id = %worker.claimant.id, "the worker has left");
+        tracing::info!(worker.id = %worker.claimant.id, "the worker has left");
         claimed
     }
 }

@@ -163,7 +163,11 @@ impl Measures {
     /// # Errors
     /// Where the index cannot be read and never was.
     pub fn look(&self, folder: &SharedFolder, now: Date) -> Result<(), FolderError> {
+        // Two who look at once see the jobs in the same order: what has ended is counted once.
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = folder.queue()?;
+        let ended = ends.since_last_look(&queue);
+        drop(ends);
         for status in Status::ALL {
             let jobs = queue.iter().filter(|entry| entry.status() == status);
             gauge!(JOBS, "status" => status.as_str()).set(jobs.count() as f64);
@@ -173,9 +177,6 @@ impl Measures {
             .next()
             .map(|job| seconds(now.since(job.request_date)));
         gauge!(OLDEST_PENDING).set(oldest.unwrap_or(0.0));
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = ends.since_last_look(&queue);
-        drop(ends);
         for entry in &ended {
             let End { status, reason } = End::of(entry);
             counter!(JOBS_ENDED, "status" => status, "reason" => reason).increment(1);

@@ -173,7 +173,6 @@ fn forms_of_other_sites_are_refused() {
         }
     }
     let json = [
-        ("origin", "null"),
         ("accept", "application/json"),
         ("content-type", "text/plain"),
     ];
