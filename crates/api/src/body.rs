@@ -67,6 +67,11 @@ fn is_chunked(context: &Context) -> bool {
     context.header(header::TRANSFER_ENCODING).is_some()
 }
 
+/// Whether a body comes with the request.
+pub fn is_sent(context: &Context) -> bool {
+    length(context).is_some_and(|length| length > 0) || is_chunked(context)
+}
+
 /// Reads a JSON body of at most `limit` bytes; empty where none was sent.
 ///
 /// # Errors
@@ -76,9 +81,8 @@ pub async fn read(
     payload: &mut web::Payload,
     limit: u64,
 ) -> Result<Vec<u8>, Problem> {
-    let length = length(context);
-    let fits = length.is_none_or(|length| length <= limit);
-    if fits && (length.is_some_and(|length| length > 0) || is_chunked(context)) {
+    let fits = length(context).is_none_or(|length| length <= limit);
+    if fits && is_sent(context) {
         check_form(context)?;
     }
     read_any(context, payload, limit).await

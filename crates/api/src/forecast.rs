@@ -1,5 +1,6 @@
-//! When jobs will probably start and finish, as far as this process can tell. It looks when somebody asks, at most once a
-//! second, at the queue, the living workers and the last runs of the APIs that jobs wait for.
+//! When jobs will probably start and finish, as far as this process can tell. It looks when somebody asks, and
+//! spends a twentieth of its time on it at most: at the queue, the living workers and the last runs of the APIs that
+//! jobs wait for.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -17,7 +18,7 @@ use shared_folder::{FolderError, SharedFolder};
 use crate::context::State;
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 /// A look that takes long comes less often: the pause is at least so many times as long as it.
 const PAUSE_TO_LOOK: u32 = 20;
 

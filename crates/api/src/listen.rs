@@ -19,6 +19,10 @@ use crate::dispatch::dispatch;
 /// So long what is left of a request that was answered already may still come in: it is not heard.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// So much may wait in the kernel for being sent before more is taken from us, in bytes: a client that reads slowly is
+/// seen to read each time that so much is gone.
+const UNSENT: u32 = 16 << 10;
+
 /// So many connections wait for being taken; what comes beyond comes again after a second at the earliest.
 const BACKLOG: i32 = 1024;
 
@@ -66,6 +70,8 @@ pub(crate) fn serve(
             .h1(map_config(app, |()| AppConfig::default()));
         let connect = move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
+            // Where a kernel does not know it, slow readers show later that they read.
+            let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
             std::future::ready(Ok((Connection::new(stream, patience, clock), peer)))
         };
         fn_service(connect).and_then(http)

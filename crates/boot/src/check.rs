@@ -235,8 +235,9 @@ fn public_url(settings: &Settings) -> Option<Misfit> {
         .find_map(|scheme| url.strip_prefix(scheme));
     let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '"' | '<' | '>');
     let is_url = rest.is_some_and(|rest| !rest.starts_with(['/', ':']) && rest.chars().all(fits));
-    let reason = format!("{url:?} is no such URL: one such as https://jobs.example.com is due");
-    (!is_url || rest == Some("")).then(|| vec![("api.public_url", reason)])
+    // It may hold a password, and is not repeated.
+    let reason = "it is no such URL: one such as https://jobs.example.com is due";
+    (!is_url || rest == Some("")).then(|| vec![("api.public_url", reason.into())])
 }
 
 fn name(settings: &Settings) -> Option<Misfit> {

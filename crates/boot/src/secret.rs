@@ -43,7 +43,11 @@ impl Secret {
     /// [`Unmet`] where it cannot be read, or holds something else.
     pub fn read(path: &Path) -> Result<Secret, Unmet> {
         let shown = path.display();
-        let trouble = |error| Unmet(format!("the secret in {shown} cannot be read: {error}"));
+        let trouble = |error| {
+            Unmet(format!(
+                "webhook.secret_files: {shown} cannot be read: {error}"
+            ))
+        };
         let mode = std::fs::metadata(path)
             .map_err(trouble)?
             .permissions()
@@ -53,7 +57,7 @@ impl Secret {
             tracing::warn!(file = %shown, mode = format!("{:o}", mode & 0o777), "others can read a secret's file; take that away with chmod o=");
         }
         let secret = text.trim().parse();
-        secret.map_err(|error: NoSecret| Unmet(format!("{shown}: {error}")))
+        secret.map_err(|error: NoSecret| Unmet(format!("webhook.secret_files: {shown}: {error}")))
     }
 
     /// How these bytes are written as a secret.

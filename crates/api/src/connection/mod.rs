@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
 use boot::Clock;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
@@ -150,6 +151,9 @@ impl Connection {
         let since = *self.stalled.get_or_insert_with(Instant::now);
         if self.writing.is_over(since + self.patience.stall, task) {
             tracing::debug!("a client does not read its answer, and is sent away");
+            // What it did not read goes with the connection, and does not stay in the kernel.
+            let stream = self.stream.as_ref().expect(STAYS);
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Pending

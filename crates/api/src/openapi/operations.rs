@@ -74,7 +74,7 @@ pub(super) fn describe(endpoint: Endpoint, offered: &Offered<'_>) -> Option<Oper
         Endpoint::Rerun => submission(of_a_job("uuid", &[Kind::JobExpired]), offered)
             .description(Some("Submits the job's request once more, as a new job.")),
         Endpoint::Result => result(),
-        Endpoint::Log => of_a_file(&[])
+        Endpoint::Log => of_a_file(&[Kind::ResultCorrupt])
             .description(Some("What the job's script wrote to stderr so far."))
             .response("200", answer("The log.", "text/plain", text()))
             .response("206", answer(PART, "text/plain", text())),

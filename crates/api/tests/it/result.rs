@@ -213,6 +213,13 @@ fn a_result_that_is_a_table_is_sent_as_csv_where_that_is_asked_for() {
         answer.header("content-type"),
         Some("text/csv; charset=utf-8; header=present")
     );
+    let etag = answer.header("etag").unwrap();
+    let path = format!("{}?format=csv", ran.result());
+    let again = ran
+        .lab
+        .client
+        .send("GET", &path, &[("if-none-match", etag)], None);
+    assert_eq!((again.status, again.body.len()), (304, 0));
     let name = format!("attachment; filename=\"app-{}.csv\"", ran.uuid);
     assert_eq!(answer.header("content-disposition"), Some(name.as_str()));
 
@@ -226,6 +233,13 @@ fn a_result_that_is_a_table_is_sent_as_csv_where_that_is_asked_for() {
 #[test]
 fn csv_of_what_is_no_table_is_refused_with_what_to_do() {
     let ran = Ran::printing("{\"soc\": [1, 2], \"t\": [1]}");
+    let liked = [("accept", "text/csv, application/json;q=0.5")];
+    let json = ran.lab.client.send("GET", &ran.result(), &liked, None);
+    assert_eq!(
+        (json.status, json.header("content-type")),
+        (200, Some("application/json")),
+        "JSON is taken as well"
+    );
     let path = format!("{}?format=csv", ran.result());
     let problem = assert_problem(&ran.lab.client.get(&path), 406, "not-acceptable");
     let detail = problem["detail"].as_str().unwrap();

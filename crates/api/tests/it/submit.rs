@@ -398,6 +398,9 @@ fn a_job_is_submitted_again_as_it_was() {
         "job-expired",
     );
     assert_problem(&lab.client.get(&url), 405, "method-not-allowed");
+    // Who sends a body means something else.
+    let changed = lab.client.post(&url, "{\"num1\": 9}");
+    assert_problem(&changed, 400, "bad-request");
 }
 
 #[test]

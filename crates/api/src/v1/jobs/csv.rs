@@ -53,7 +53,7 @@ impl Default for Room {
     }
 }
 
-/// Sends the result as CSV.
+/// Sends the result as CSV. `made_of` is the SHA-256 of the result, where that is known.
 ///
 /// # Errors
 /// `not-acceptable` where it is no table or too large, `busy` where others take all room, `insufficient-storage` where
@@ -62,8 +62,23 @@ pub(super) async fn send(
     context: &Context,
     entry: &Entry,
     file: File,
+    made_of: Option<String>,
     reader: Reader,
 ) -> Result<HttpResponse, Problem> {
+    // The same result always gives the same CSV.
+    let etag = made_of.map(|digest| match reader {
+        Reader::Program => format!("\"{digest}-csv\""),
+        Reader::Spreadsheet => format!("\"{digest}-csv-bom\""),
+    });
+    let known = context.header(header::IF_NONE_MATCH).unwrap_or_default();
+    if let Some(etag) = &etag
+        && known
+            .split(',')
+            .any(|tag| matches!(tag.trim(), tag if tag == "*" || tag == etag))
+    {
+        let mut answer = HttpResponse::NotModified();
+        return Ok(answer.insert_header((header::ETAG, etag.clone())).finish());
+    }
     let unreadable = |error: io::Error| corrupt(context, &error.to_string());
     let size = file.metadata().map_err(unreadable)?.len();
     if size > LARGEST {
@@ -100,7 +115,11 @@ pub(super) async fn send(
         let _place = &place;
         piece
     });
-    Ok(HttpResponse::Ok()
+    let mut answer = HttpResponse::Ok();
+    if let Some(etag) = etag {
+        answer.insert_header((header::ETAG, etag));
+    }
+    Ok(answer
         .content_type("text/csv; charset=utf-8; header=present")
         .insert_header((header::CONTENT_DISPOSITION, name))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))

@@ -11,11 +11,15 @@ use crate::problem::{Kind, Problem};
 /// Streams the log; empty where nothing was written.
 ///
 /// # Errors
-/// `range-not-satisfiable`, `precondition-failed`, and those of the job itself.
+/// `range-not-satisfiable`, `precondition-failed`, `result-corrupt` where it is no plain file, and those of the job itself.
 pub async fn log(context: Context) -> Result<HttpResponse, Problem> {
     let uuid = find(&context).await?.entry.uuid;
     let state = context.state.clone();
-    let file = web::block(move || state.folder.log(uuid)).await??;
+    let opened = web::block(move || state.folder.log(uuid)).await?;
+    let file = opened.map_err(|error| {
+        tracing::error!(request.id = %context.id, job.id = %uuid, error = %error, "a log cannot be read");
+        Kind::ResultCorrupt.problem("the job's log is there, but cannot be read")
+    })?;
     let text = "text/plain; charset=utf-8";
     let Some(file) = file else {
         return Ok(HttpResponse::Ok()

@@ -4,14 +4,20 @@ use actix_web::{HttpResponse, web};
 
 use super::submit::{Submission, accept};
 use super::{find, unknown};
+use crate::body;
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
 /// Submits what a job was submitted with; the API's schema is that of today.
 ///
 /// # Errors
-/// `not-found`, `job-expired`, also where no worker offers the job's API any more; else as for a submission.
+/// `bad-request` where a body is sent; `not-found`, `job-expired`, also where no worker offers the job's API any more;
+/// else as for a submission.
 pub async fn rerun(context: Context) -> Result<HttpResponse, Problem> {
+    if body::is_sent(&context) {
+        let detail = "a rerun takes no body: to change something, submit to the API itself";
+        return Err(Kind::BadRequest.problem(detail));
+    }
     let submission = submission(&context).await?;
     accept(&context, submission).await
 }

@@ -1,5 +1,7 @@
 //! `GET /api/v1/jobs/{uuid}/result`: what the job's script printed, as it printed it, or as CSV where it is a table.
 
+use std::io::Seek;
+
 use actix_files::NamedFile;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
@@ -44,6 +46,7 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
     let receipt = view
         .receipt
         .ok_or_else(|| corrupt(&context, "it has no receipt"))?;
+    let published = receipt.sha256.response.clone();
     let (state, now) = (context.state.clone(), context.state.clock.now());
     let opened = web::block(move || state.folder.published_response(&receipt, now)).await?;
     let file = match opened {
@@ -55,12 +58,25 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
         Err(error) => return Err(corrupt(&context, &error.to_string())),
     };
     let unreadable = |error: std::io::Error| corrupt(&context, &error.to_string());
+    let as_json = |file| {
+        let named = NamedFile::from_file(file, "result.json").map_err(unreadable)?;
+        send(&context, named, JSON)
+    };
     let mut answer = match form {
-        Form::Json => {
-            let named = NamedFile::from_file(file, "result.json").map_err(unreadable)?;
-            send(&context, named, JSON)?
+        Form::Json => as_json(file)?,
+        Form::Csv(reader, otherwise) => {
+            let mut again = file.try_clone().map_err(unreadable)?;
+            let made_of = published;
+            match csv::send(&context, &view.entry, file, made_of, reader).await {
+                Err(problem)
+                    if otherwise == Otherwise::Json && problem.kind() == Kind::NotAcceptable =>
+                {
+                    again.rewind().map_err(unreadable)?;
+                    as_json(again)?
+                }
+                sent => sent?,
+            }
         }
-        Form::Csv(reader) => csv::send(&context, &view.entry, file, reader).await?,
     };
     answer
         .headers_mut()
@@ -78,7 +94,16 @@ pub async fn result(context: Context) -> Result<HttpResponse, Problem> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json,
-    Csv(Reader),
+    Csv(Reader, Otherwise),
+}
+
+/// What is sent where a result cannot be had as CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Otherwise {
+    /// A problem: nothing else will do.
+    Nothing,
+    /// JSON, which the client takes as well.
+    Json,
 }
 
 impl Form {
@@ -109,7 +134,14 @@ impl Form {
         }
         let liked = || accept::preferred(context.request.headers(), &[JSON, CSV]);
         match format.or_else(liked) {
-            Some(CSV) => Ok(Form::Csv(reader.unwrap_or(Reader::Program))),
+            Some(CSV) => {
+                let takes_json = accept::takes(context.request.headers(), &[JSON]);
+                let otherwise = match format.is_none() && takes_json {
+                    true => Otherwise::Json,
+                    false => Otherwise::Nothing,
+                };
+                Ok(Form::Csv(reader.unwrap_or(Reader::Program), otherwise))
+            }
             Some(_) => Ok(Form::Json),
             None => {
                 let detail = format!("this URL answers with {JSON} or {CSV}");
