@@ -50,7 +50,7 @@ impl Line<'_> {
         spans.len() > COLUMNS || spans.iter().any(|span| span.from < span.to)
     }
 
-    /// The plot; nothing where there is no value.
+    /// The plot; nothing where there is no value, or no scale for the values.
     pub fn draw(&self) -> Option<Html> {
         let first = self.spans.first()?;
         let (x_low, x_high) = (first.from, self.spans.last()?.to);
@@ -64,11 +64,7 @@ impl Line<'_> {
             .iter()
             .map(|span| span.high)
             .fold(f64::NEG_INFINITY, f64::max);
-        // Widths that overflow have no scale.
-        if !(high - low).is_finite() || !(x_high - x_low).is_finite() {
-            return None;
-        }
-        let (x, y) = (Axis::tight(x_low, x_high, 7), Axis::loose(low, high, 5));
+        let (x, y) = (Axis::tight(x_low, x_high, 7)?, Axis::loose(low, high, 5)?);
         let mut svg = String::new();
         self.frame(&mut svg);
         grid(&mut svg, &x, &y);
@@ -223,7 +219,7 @@ mod tests {
         let svg = line(&spans).draw().unwrap();
         assert!(svg.as_str().len() < 20_000, "{} bytes", svg.as_str().len());
         // The one value that stands out is the highest point of the path.
-        let axis = Axis::loose(-1.0, 9.75, 5);
+        let axis = Axis::loose(-1.0, 9.75, 5).unwrap();
         assert!(
             svg.as_str()
                 .contains(&format!(" {:.1}L", across(9.75, &axis)))
@@ -233,7 +229,18 @@ mod tests {
     #[test]
     fn what_has_no_scale_is_not_drawn() {
         assert_eq!(line(&[]).draw(), None);
-        assert_eq!(line(&spans([-1e308, 1e308])).draw(), None);
+        for values in [[-1e308, 1e308], [0.0, 1.7e308], [-5e-324, 5e-324]] {
+            assert_eq!(line(&spans(values)).draw(), None, "{values:?}");
+            let places = values.map(|at| Span {
+                from: at,
+                to: at,
+                low: 1.0,
+                high: 1.0,
+            });
+            let drawn = line(&places).draw();
+            let text = drawn.as_ref().map_or("", |svg| svg.as_str());
+            assert!(!text.contains("inf") && !text.contains("NaN"), "{text}");
+        }
         assert!(line(&spans([5.0])).draw().is_some());
     }
 }
