@@ -10,7 +10,7 @@ pub struct Page {
     pub language: Language,
     /// Its title, without the site's name.
     pub title: String,
-    /// The same page in the other language.
+    /// The same page in the other language: a query alone, which leads to the page's own path whatever that looks like.
     pub other_language: String,
     /// After so many seconds a browser without scripts asks again; nothing where it does not.
     pub refresh: Option<u32>,
@@ -19,8 +19,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page at a URL: its path, and its query without `?`.
-    pub fn new(language: Language, title: impl Into<String>, path: &str, query: &str) -> Self {
+    /// A page whose URL has this query, without `?`.
+    pub fn new(language: Language, title: impl Into<String>, query: &str) -> Self {
         let other = language.other().code();
         let rest = query.split('&');
         let rest = rest.filter(|pair| !pair.is_empty() && !pair.starts_with("lang="));
@@ -31,7 +31,7 @@ impl Page {
         Page {
             language,
             title: title.into(),
-            other_language: format!("{path}?{}", pairs.join("&")),
+            other_language: format!("?{}", pairs.join("&")),
             refresh: None,
             is_error: false,
         }
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn the_other_language_keeps_the_rest_of_the_query() {
-        let page = Page::new(Language::Ja, "t", "/apis/soc", "example=1&lang=ja");
-        assert_eq!(page.other_language, "/apis/soc?example=1&lang=en");
-        let page = Page::new(Language::En, "t", "/", "");
-        assert_eq!(page.other_language, "/?lang=ja");
+        let page = Page::new(Language::Ja, "t", "example=1&lang=ja");
+        assert_eq!(page.other_language, "?example=1&lang=en");
+        let page = Page::new(Language::En, "t", "");
+        assert_eq!(page.other_language, "?lang=ja");
     }
 }

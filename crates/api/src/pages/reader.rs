@@ -61,7 +61,7 @@ impl Reader {
 
     /// The frame of the page.
     pub fn page(&self, title: impl Into<String>) -> Page {
-        Page::new(self.language, title, &self.path, &self.query)
+        Page::new(self.language, title, &self.query)
     }
 
     /// The page's path.

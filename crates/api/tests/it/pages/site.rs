@@ -120,3 +120,16 @@ fn jobs_that_are_not_there_are_told_apart_in_words() {
     assert_eq!(job_of(&found), NOBODYS_ID);
     assert_page(&lab.client.get("/jobs?id=x"), 422);
 }
+
+#[test]
+fn the_link_to_the_other_language_never_leaves_the_site() {
+    let lab = Lab::with(&[add()]);
+    for (path, status) in [("//evil.example/x", 404), ("/apis/add?example=1", 200)] {
+        let headers = [("accept", "text/html"), ("accept-language", "ja")];
+        let answer = lab.client.send("GET", path, &headers, None);
+        assert_page(&answer, status);
+        let link = answer.text().split("<nav").nth(1).unwrap().to_owned();
+        let link = link.split('"').find(|part| part.ends_with("lang=en"));
+        assert!(link.unwrap().starts_with('?'), "{path}: {link:?}");
+    }
+}
