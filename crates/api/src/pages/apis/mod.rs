@@ -118,8 +118,8 @@ async fn show(
     reader.answer(status, &page)
 }
 
-/// What a form with a key of its own is known by when it is sent again: the same form with other content is another submission, so that one
-/// can go back, change something, and send it.
+/// The key of a form's submission; none where the form has none. It is made of the form's key and of what was entered:
+/// a form that is sent twice is one job, and one that was changed in between is another.
 fn key_of(form: &str, body: &[u8]) -> Option<String> {
     use sha2::{Digest, Sha256};
     if form.is_empty() {
