@@ -169,7 +169,7 @@ fn find_nul(value: &Value, at: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// A member's name as a JSON Pointer.
-fn pointer(name: &str) -> String {
+/// A member's name as a JSON Pointer (RFC 6901 section 3).
+pub(crate) fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }

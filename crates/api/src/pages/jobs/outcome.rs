@@ -13,7 +13,7 @@ const MOST_PLOTS: usize = 6;
 /// A longer text stands apart from the single values, in characters.
 const LONG: usize = 80;
 /// So many columns of a table of objects are shown.
-const MOST_COLUMNS: usize = 50;
+const COLUMNS_SHOWN: usize = 50;
 
 /// A result.
 #[derive(Debug, Default)]
@@ -286,7 +286,7 @@ fn of_objects(name: &str, items: &Items) -> Table {
     let mut names: Vec<&String> = Vec::new();
     let objects = || items.first.iter().filter_map(Value::as_object);
     for member in objects().flat_map(|object| object.keys()) {
-        if !names.contains(&member) && names.len() < MOST_COLUMNS {
+        if !names.contains(&member) && names.len() < COLUMNS_SHOWN {
             names.push(member);
         }
     }

@@ -15,7 +15,7 @@ pub const FIRST: usize = 100;
 /// So many members of an object are kept.
 const MOST_MEMBERS: usize = 100;
 /// Of so many members of a table's rows the course is kept.
-const MOST_COLUMNS: usize = 20;
+const MOST_COURSES: usize = 20;
 /// So many values are kept of one that lies deeper.
 const MOST_WITHIN: usize = 200;
 /// So many characters of a text are kept.
@@ -224,7 +224,7 @@ impl Items {
             let known = self.columns.iter().position(|(one, _)| one == name);
             match known {
                 Some(place) => self.columns[place].1.push(number),
-                None if self.count == 1 && self.columns.len() < MOST_COLUMNS => {
+                None if self.count == 1 && self.columns.len() < MOST_COURSES => {
                     let mut series = Series::default();
                     series.push(number);
                     self.columns.push((name.clone(), series));

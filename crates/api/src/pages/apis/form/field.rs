@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::params::pointer;
+
 /// Deepest nesting of groups; what lies deeper is entered as JSON.
 const DEEPEST: usize = 6;
 /// So many `$ref` are followed from one place.
@@ -133,11 +135,6 @@ impl Field {
     pub fn called(&self) -> &str {
         self.title.as_deref().unwrap_or(&self.name)
     }
-}
-
-/// A member's name as a JSON Pointer.
-pub(super) fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn kind(root: &Value, schema: &Value, at: &str, depth: usize) -> Kind {

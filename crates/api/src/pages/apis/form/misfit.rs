@@ -14,6 +14,9 @@ pub struct Misfit {
 /// Where it is the file with columns that is wrong. No JSON Pointer begins like that.
 pub const SHEET: &str = "sheet";
 
+/// So much of what is no number is quoted, in characters.
+const QUOTED: usize = 40;
+
 /// What can be wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
@@ -68,6 +71,16 @@ impl Misfit {
 }
 
 impl What {
+    /// This is no number.
+    pub fn no_number(text: &str) -> Self {
+        What::NoNumber(quoted(text))
+    }
+
+    /// This, in a line of many, is no number.
+    pub fn no_number_in_line(line: usize, text: &str) -> Self {
+        What::NoNumberInLine(line, quoted(text))
+    }
+
     /// What is wrong, as a sentence.
     pub fn words(&self, language: Language) -> String {
         let say = |ja: String, en: String| language.say(ja, en);
@@ -152,9 +165,23 @@ impl What {
     }
 }
 
+/// The begin of a text that may be of any length.
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_quoted_in_part() {
+        let long = "x".repeat(QUOTED * 2);
+        let begin = "x".repeat(QUOTED);
+        assert_eq!(What::no_number(&long), What::NoNumber(begin.clone()));
+        let in_line = What::no_number_in_line(3, &long);
+        assert_eq!(in_line, What::NoNumberInLine(3, begin));
+    }
 
     #[test]
     fn a_message_is_said_in_either_language() {

@@ -12,9 +12,6 @@ use super::row::Row;
 use super::sheet::Sheet;
 use crate::strict_json;
 
-/// So much of what is no number is quoted, in characters.
-const QUOTED: usize = 40;
-
 /// The request's text. Numbers stand in it as they were entered, to the last digit.
 ///
 /// # Errors
@@ -121,8 +118,7 @@ impl Reading<'_> {
         match &field.kind {
             Kind::Number(range) => {
                 let Some(number) = json_number(trimmed) else {
-                    let quoted = trimmed.chars().take(QUOTED).collect();
-                    self.wrong(&field.pointer, What::NoNumber(quoted));
+                    self.wrong(&field.pointer, What::no_number(trimmed));
                     return None;
                 };
                 if let Some(what) = range.misfit(&number) {

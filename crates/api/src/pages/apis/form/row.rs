@@ -4,9 +4,6 @@ use super::field::Range;
 use super::misfit::What;
 use super::number::json_number;
 
-/// So much of what is no number is quoted, in characters.
-const QUOTED: usize = 40;
-
 /// Numbers that become an array.
 pub(super) struct Row<'a> {
     each: &'a Range,
@@ -51,9 +48,8 @@ impl<'a> Row<'a> {
         for (n, line) in text.lines().enumerate() {
             let words = line.split([',', '\t', ' ', '\u{3000}', ';']).map(str::trim);
             for word in words.filter(|word| !word.is_empty()) {
-                let quoted = || word.chars().take(QUOTED).collect();
                 let number = json_number(word);
-                let number = number.ok_or_else(|| What::NoNumberInLine(n + 1, quoted()))?;
+                let number = number.ok_or_else(|| What::no_number_in_line(n + 1, word))?;
                 self.push(&number);
             }
         }

@@ -11,9 +11,6 @@ use super::number::json_number;
 
 /// What comments begin with.
 const COMMENTS: [char; 2] = ['#', '%'];
-/// So much of a cell that is no number is quoted, in characters.
-const QUOTED: usize = 40;
-
 /// So many lines above the numbers may be their heading.
 const LINES_ABOVE: usize = 20;
 
@@ -122,8 +119,7 @@ impl<'a> Sheet<'a> {
         let mut hand_over = |line: usize, cell: Option<&str>| {
             // Quotes after a blank are none to the reader.
             let cell = cell.ok_or(What::FewColumns(line))?.trim_matches('"');
-            let quoted = || cell.chars().take(QUOTED).collect();
-            let number = json_number(cell).ok_or_else(|| What::NoNumberInLine(line, quoted()))?;
+            let number = json_number(cell).ok_or_else(|| What::no_number_in_line(line, cell))?;
             take(&number);
             Ok(())
         };
