@@ -177,7 +177,7 @@ fn forms_of_other_sites_are_refused() {
         ("content-type", "text/plain"),
     ];
     let refused = lab.client.send("POST", "/apis/add", &json, Some("x"));
-    assert_problem(&refused, 406, "not-acceptable");
+    assert_problem(&refused, 403, "forbidden");
     assert_eq!(
         (lab.requests().len(), &lab.client.job(&waiting)["status"]),
         (1, &json!("pending"))
