@@ -78,9 +78,11 @@ impl Reader {
         status: StatusCode,
         page: &impl Template,
     ) -> Result<HttpResponse, Problem> {
-        let markup = page.render().map_err(|error| {
-            Kind::Internal.problem(format!("a page cannot be written: {error}"))
-        })?;
+        Ok(self.answer_with(status, write(page)?))
+    }
+
+    /// The answer that shows a page which has been written already.
+    pub fn answer_with(&self, status: StatusCode, markup: String) -> HttpResponse {
         let mut answer = HttpResponse::build(status);
         answer
             .content_type("text/html; charset=utf-8")
@@ -93,8 +95,17 @@ impl Reader {
         if self.has_chosen {
             answer.insert_header((header::SET_COOKIE, self.language.cookie()));
         }
-        Ok(answer.body(markup))
+        answer.body(markup)
     }
+}
+
+/// Writes a page.
+///
+/// # Errors
+/// `internal` where it cannot be written.
+pub(super) fn write(page: &impl Template) -> Result<String, Problem> {
+    page.render()
+        .map_err(|error| Kind::Internal.problem(format!("a page cannot be written: {error}")))
 }
 
 /// The answer that leads to another page.

@@ -17,7 +17,7 @@ use self::form::{Field, Given, Misfit, What, read};
 use self::multipart::Sent;
 use self::view::FormPage;
 use super::Reader;
-use super::reader::go_to;
+use super::reader::{go_to, write};
 use crate::context::Context;
 use crate::health::living_workers;
 use crate::problem::{FieldError, Kind, Problem};
@@ -38,7 +38,7 @@ pub async fn form(context: Context) -> Result<HttpResponse, Problem> {
         None => Given::defaults(&fields),
     };
     let key = Uuid::new_v4().to_string();
-    show(&context, &api, Filled { fields, given, key }, Vec::new()).await
+    show(&context, api, Filled { fields, given, key }, Vec::new()).await
 }
 
 /// Submits what the form holds, and leads to the job; or shows the form again with what is wrong.
@@ -58,7 +58,7 @@ pub async fn send(context: Context, payload: &mut web::Payload) -> Result<HttpRe
     let (filled, body) = read.await?;
     let body = match body {
         Ok(body) => body,
-        Err(misfits) => return show(&context, &api, filled, misfits).await,
+        Err(misfits) => return show(&context, api, filled, misfits).await,
     };
     // A column may have been chosen for several fields.
     let limit = context.state.config.options.request_limit;
@@ -78,7 +78,7 @@ pub async fn send(context: Context, payload: &mut web::Payload) -> Result<HttpRe
         Err(problem) if problem.kind() == Kind::ValidationFailed => {
             let misfits = problem.errors().iter().map(|error| misfit(&filled, error));
             let misfits = misfits.collect();
-            show(&context, &api, filled, misfits).await
+            show(&context, api, filled, misfits).await
         }
         Err(problem) => Err(problem),
     }
@@ -103,7 +103,7 @@ fn find(context: &Context) -> Result<Arc<Api>, Problem> {
 
 async fn show(
     context: &Context,
-    api: &Api,
+    api: Arc<Api>,
     filled: Filled,
     misfits: Vec<Misfit>,
 ) -> Result<HttpResponse, Problem> {
@@ -114,8 +114,13 @@ async fn show(
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    let page = FormPage::new(&reader, api, &filled, &misfits, has_worker);
-    reader.answer(status, &page)
+    let frame = reader.clone();
+    // Its table is looked at again, and stands in it whole.
+    let markup = web::block(move || {
+        let page = FormPage::new(&frame, &api, &filled, &misfits, has_worker);
+        write(&page)
+    });
+    Ok(reader.answer_with(status, markup.await??))
 }
 
 /// The key of a form's submission; none where the form has none. It is made of the form's key and of what was entered:

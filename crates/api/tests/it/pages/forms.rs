@@ -137,6 +137,31 @@ fn a_file_fills_the_series_that_its_headings_name() {
 }
 
 #[test]
+fn a_table_with_too_many_columns_is_refused_and_makes_no_large_page() {
+    let series = json!({"type": "array", "items": {"type": "number"}});
+    let mut api = open("soc");
+    api["schema"] =
+        json!({"type": "object", "required": ["a"], "properties": {"a": series, "b": series}});
+    let lab = Lab::with(&[api]);
+    let wide = "1,".repeat(200_000);
+    let parts = [("sheet", wide.as_str())];
+    let refused = send(&lab, "/apis/soc", &parts, &[]);
+    assert_page(&refused, 422);
+    assert!(refused.text().contains("1,000列以内"), "it says why");
+    assert!(
+        refused.body.len() < wide.len() + 10_000,
+        "{} bytes",
+        refused.body.len()
+    );
+    // As many columns as may be are offered.
+    let widest = "1,".repeat(999) + "1";
+    let parts = [("sheet", widest.as_str())];
+    let offered = send(&lab, "/apis/soc", &parts, &[]);
+    assert_page(&offered, 422);
+    assert!(offered.text().contains("<option value=\"999\">"));
+}
+
+#[test]
 fn an_api_without_a_schema_takes_json() {
     let lab = Lab::with(&[open("open")]);
     assert!(page(&lab, "/apis/open", 200).contains("<textarea id=\"at\" name=\"value\""));

@@ -54,6 +54,8 @@ pub enum What {
     WhichColumn,
     /// The file has no lines with numbers.
     NoRows,
+    /// The file has more columns than this.
+    TooManyColumns(usize),
     /// A line of the file has fewer columns than the others.
     FewColumns(usize),
     /// The schema's own word about it.
@@ -152,6 +154,16 @@ impl What {
             What::NoRows => say(
                 "データに数値の行がありません".into(),
                 "The data has no line with numbers".into(),
+            ),
+            What::TooManyColumns(most) => say(
+                format!(
+                    "データの列は{}列以内にしてください",
+                    number::grouped(*most as u64)
+                ),
+                format!(
+                    "The data may have at most {} columns",
+                    number::grouped(*most as u64)
+                ),
             ),
             What::FewColumns(line) => say(
                 format!("{line}行目の列が足りません"),

@@ -11,6 +11,8 @@ use super::number::json_number;
 
 /// What comments begin with.
 const COMMENTS: [char; 2] = ['#', '%'];
+/// A sheet may have so many columns: each of them is a choice for each series.
+const WIDEST: usize = 1_000;
 /// So many lines above the numbers may be their heading.
 const LINES_ABOVE: usize = 20;
 
@@ -49,14 +51,14 @@ impl<'a> Sheet<'a> {
     /// Looks at the text of a file.
     ///
     /// # Errors
-    /// Where no line has a number in it.
+    /// Where no line has a number in it, or the first that has one has too many columns.
     pub fn read(text: &'a str) -> Result<Self, What> {
         let mut above = VecDeque::new();
         let mut begin = 0;
         for (n, whole) in text.split_inclusive('\n').enumerate() {
             let line = whole.trim();
             if !line.starts_with(COMMENTS) && has_number(line) {
-                return Ok(Self::with(above, line, &text[begin..], n + 1));
+                return Self::with(above, line, &text[begin..], n + 1);
             }
             begin += whole.len();
             if !line.is_empty() {
@@ -67,22 +69,25 @@ impl<'a> Sheet<'a> {
         Err(What::NoRows)
     }
 
-    fn with(above: VecDeque<&str>, line: &str, body: &'a str, first: usize) -> Self {
+    fn with(above: VecDeque<&str>, line: &str, body: &'a str, first: usize) -> Result<Self, What> {
         let delimiter = Delimiter::of(line);
         let width = delimiter.cells(line).len();
+        if width > WIDEST {
+            return Err(What::TooManyColumns(WIDEST));
+        }
         // The heading is the nearest line above that has as many cells, be it a comment.
         let heading = above.into_iter().find_map(|line| {
             let line = line.trim_start_matches(COMMENTS).trim();
             let cells = Delimiter::of_heading(line, delimiter).cells(line);
             (cells.len() == width).then_some(cells)
         });
-        Sheet {
+        Ok(Sheet {
             headings: heading.unwrap_or_default(),
             width,
             delimiter,
             body,
             first,
-        }
+        })
     }
 
     /// Which column is whose, for those fields where it is plain: the heading names them, or there is one of each.
@@ -186,17 +191,17 @@ impl Delimiter {
         }
     }
 
+    /// The cells of a line, up to one more than a sheet may have.
     fn cells(self, line: &str) -> Vec<String> {
+        let most = WIDEST + 1;
         let Delimiter::Byte(byte) = self else {
-            return line.split_whitespace().map(str::to_owned).collect();
+            let cells = line.split_whitespace().take(most);
+            return cells.map(str::to_owned).collect();
         };
         let mut reader = csv_reader(byte, line);
         let record = reader.records().next().and_then(Result::ok);
-        record
-            .unwrap_or_default()
-            .iter()
-            .map(str::to_owned)
-            .collect()
+        let record = record.unwrap_or_default();
+        record.iter().take(most).map(str::to_owned).collect()
     }
 }
 
@@ -312,6 +317,18 @@ mod tests {
         );
         for text in ["", "time,current\n", "# 1,2\n"] {
             assert_eq!(Sheet::read(text), Err(What::NoRows), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sheet_that_is_too_wide_is_refused() {
+        for delimiter in [",", ";", "\t", " "] {
+            let wide = |width: usize| vec!["1"; width].join(delimiter);
+            assert_eq!(Sheet::read(&wide(WIDEST)).unwrap().width, WIDEST);
+            for width in [WIDEST + 1, WIDEST * 100] {
+                let refused = Err(What::TooManyColumns(WIDEST));
+                assert_eq!(Sheet::read(&wide(width)), refused, "{width}");
+            }
         }
     }
 
