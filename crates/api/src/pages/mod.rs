@@ -16,6 +16,11 @@ use crate::problem::Problem;
 
 pub use reader::Reader;
 
+/// The control for a form's own key, which tells what is sent twice by a double click.
+pub(crate) const KEY: &str = "key";
+/// The longest key of a form, in characters.
+const LONGEST_KEY: usize = 64;
+
 /// Which page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -56,4 +61,9 @@ pub async fn show(
         Place::Cancel => jobs::cancel(context).await,
         Place::Rerun => jobs::rerun(context, payload).await,
     }
+}
+
+/// The key of a form as it was sent, as far as it is taken.
+fn form_key(sent: &str) -> String {
+    sent.chars().take(LONGEST_KEY).collect()
 }

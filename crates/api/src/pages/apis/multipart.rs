@@ -8,21 +8,17 @@ use super::form::Given;
 use super::form::sheet::decode;
 use crate::body;
 use crate::context::Context;
+use crate::pages::{KEY, form_key};
 use crate::problem::{Kind, Problem};
 
 /// What stands in front of a field's pointer in the name of its control.
 pub(super) const VALUE: &str = "value";
 /// The same for the choice of its column.
 pub(super) const COLUMN: &str = "column";
-/// The control for the form's own key.
-pub(super) const KEY: &str = "key";
 /// The control for the file with columns.
 pub(super) const FILE: &str = "sheet-file";
 /// The control for what is pasted in its place.
 pub(super) const PASTED: &str = "sheet";
-/// The longest key in characters.
-const LONGEST_KEY: usize = 64;
-
 /// A form as it was sent.
 #[derive(Debug)]
 pub(super) struct Sent {
@@ -62,7 +58,7 @@ impl Sent {
     fn take(&mut self, name: &str, content: &[u8]) {
         let text = || String::from_utf8_lossy(content).into_owned();
         if name == KEY {
-            self.key = text().chars().take(LONGEST_KEY).collect();
+            self.key = form_key(&text());
         } else if name == FILE {
             if !content.is_empty() {
                 self.given.sheet = decode(content);

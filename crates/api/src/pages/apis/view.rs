@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::form::misfit::SHEET;
 use super::form::sheet::Sheet;
 use super::form::{Field, Given, Kind, Misfit, What};
-use super::multipart::{COLUMN, FILE, KEY, PASTED, VALUE};
+use super::multipart::{COLUMN, FILE, PASTED, VALUE};
 use super::{Filled, hint};
-use crate::pages::Reader;
+use crate::pages::{KEY, Reader};
 
 /// A text that may be longer than this gets several lines.
 const ONE_LINE: u64 = 120;

@@ -15,6 +15,7 @@ use shared_folder::finish::Cancel;
 use self::view::JobPage;
 use super::Reader;
 use super::reader::go_to;
+use super::{KEY, form_key};
 use crate::body;
 use crate::context::Context;
 use crate::health::living_workers;
@@ -69,12 +70,40 @@ pub async fn cancel(context: Context) -> Result<HttpResponse, Problem> {
 /// `forbidden` where another site sent it; as for a submission.
 pub async fn rerun(context: Context, payload: &mut web::Payload) -> Result<HttpResponse, Problem> {
     let form = body::read_any(&context, payload, FORM_LIMIT).await?;
-    let form = String::from_utf8_lossy(&form).into_owned();
-    let key = form.strip_prefix("key=").filter(|key| !key.is_empty());
-    let key = key.map(|key| format!("rerun-{key}"));
+    let key = key_in(&form).map(|key| format!("rerun-{key}"));
     let submission = rerun::submission(&context).await?;
     match enqueue(&context, submission, key, Asked::default()).await? {
         Some((accepted, _)) => Ok(go_to(&format!("/jobs/{}", accepted.uuid()))),
         None => Err(Kind::Internal.problem("a job was only checked")),
+    }
+}
+
+/// The key of a form (`application/x-www-form-urlencoded`, WHATWG URL section 5.1); nothing where it has none.
+fn key_in(form: &[u8]) -> Option<String> {
+    let form = str::from_utf8(form).ok()?;
+    let fields = web::Query::<Vec<(String, String)>>::from_query(form).ok()?;
+    let (_, key) = fields.iter().find(|(name, _)| name == KEY)?;
+    (!key.is_empty()).then(|| form_key(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_in;
+
+    #[test]
+    fn the_key_of_a_form_is_read_as_forms_are_written() {
+        let long = "k".repeat(100);
+        for (form, key) in [
+            ("key=k1", Some("k1")),
+            ("other=1&key=k1&key=k2", Some("k1")),
+            ("key=a%2Bb+c%3D", Some("a+b c=")),
+            (&format!("key={long}"), Some(&long[..64])),
+            ("key=", None),
+            ("keys=k1", None),
+            ("", None),
+        ] {
+            assert_eq!(key_in(form.as_bytes()).as_deref(), key, "{form}");
+        }
+        assert_eq!(key_in(b"key=\xff"), None);
     }
 }

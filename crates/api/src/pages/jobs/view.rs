@@ -10,8 +10,8 @@ use super::outcome::Outcome;
 use super::words;
 use crate::context::Context;
 use crate::job_json::{Job, Progress, Spread};
-use crate::pages::Reader;
 use crate::pages::reader::label;
+use crate::pages::{KEY, Reader};
 
 /// Seconds between two looks of a browser without scripts.
 const REFRESH: u32 = 3;

@@ -44,6 +44,9 @@ fn a_job_is_canceled_and_run_again_from_its_page() {
         (second.clone(), params(&lab, &uuid))
     );
     assert_ne!(again("k2"), second);
+    assert_eq!(again("k1&more=x"), second, "it is read as a form");
+    let long = "k".repeat(64);
+    assert_eq!(again(&format!("{long}1")), again(&format!("{long}2")));
 }
 
 #[test]
