@@ -12,6 +12,7 @@ use shared_folder::{JobView, SharedFolder};
 
 use super::outcome::Outcome;
 use super::survey::survey;
+use crate::v1::jobs::csv;
 
 /// So much of a log's end is shown, in bytes.
 const LOG_TAIL: u64 = 16 << 10;
@@ -27,6 +28,8 @@ pub(super) struct Material {
     pub(super) log_is_cut: bool,
     /// The size of its result in bytes, where it has one.
     pub(super) size: Option<u64>,
+    /// The result is too large to be read through for a page.
+    pub(super) is_too_large: bool,
     /// The result, where it can be shown.
     pub(super) outcome: Option<Outcome>,
     /// There should be a result, and it cannot be read.
@@ -55,9 +58,17 @@ pub(super) fn gather(
         material.is_damaged = true;
         return material;
     };
-    material.size = file.metadata().ok().map(|about| about.len());
-    if material.size.is_some_and(|size| size <= RESULT_LIMIT) {
+    let Ok(about) = file.metadata() else {
+        return material;
+    };
+    let size = about.len();
+    material.size = Some(size);
+    material.is_too_large = size > RESULT_LIMIT;
+    if !material.is_too_large {
         material.outcome = outcome(folder, job, file, schema, language);
+    }
+    if let Some(outcome) = &mut material.outcome {
+        outcome.has_csv &= size <= csv::LARGEST;
     }
     material
 }

@@ -88,7 +88,7 @@ impl Outcome {
         };
         let whole = [(String::new(), result.clone())];
         let members = match result {
-            Part::Members { members, more } => {
+            Part::Members { members, more, .. } => {
                 outcome.more = *more;
                 members.as_slice()
             }

@@ -1,14 +1,18 @@
 //! What a JSON document holds, read through once and kept only as far as a page shows it: the first elements of each
-//! array, how many there are, and the course of its numbers. So a document of any length needs little memory.
+//! array, how many there are, and the course of its numbers. Of a long document no more is in memory at any time than
+//! that and one text, the longest of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::io::{BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::series::Series;
+use crate::table::MOST_COLUMNS;
 
 /// So many elements of an array are kept.
 pub const FIRST: usize = 100;
@@ -32,6 +36,8 @@ pub enum Part {
         members: Vec<(String, Part)>,
         /// How many more there are.
         more: u64,
+        /// All of them together can be had as CSV.
+        is_table: bool,
     },
     /// An array.
     Items(Items),
@@ -52,6 +58,8 @@ pub struct Items {
     pub is_plain: bool,
     /// All elements are objects of these.
     pub is_table: bool,
+    /// So many different names their members have; those beyond what CSV may have as columns count as one.
+    pub width: usize,
 }
 
 /// Reads a document through.
@@ -77,29 +85,12 @@ impl Part {
         }
     }
 
-    /// Whether it can be had as CSV: one array of flat objects, or arrays of one length that are columns.
+    /// Whether it can be had as CSV, as [`crate::table`] sees it.
     pub fn is_table(&self) -> bool {
-        let items: Vec<&Items> = match self {
-            Part::Items(items) => return items.is_table,
-            Part::Value(_) => return false,
-            Part::Members { members, .. } => {
-                let items = members.iter().filter_map(|(_, part)| match part {
-                    Part::Items(items) => Some(items),
-                    _ => None,
-                });
-                items.collect()
-            }
-        };
-        let tables = items
-            .iter()
-            .filter(|items| items.is_table && items.count > 0);
-        match tables.count() {
-            0 => items.first().is_some_and(|first| {
-                items
-                    .iter()
-                    .all(|items| items.is_plain && items.count == first.count)
-            }),
-            tables => tables == 1,
+        match self {
+            Part::Items(items) => items.has_csv(),
+            Part::Members { is_table, .. } => *is_table,
+            Part::Value(_) => false,
         }
     }
 }
@@ -161,11 +152,18 @@ impl<'de> Visitor<'de> for PartSeed {
             is_table: true,
             ..Items::default()
         };
-        let budget = Cell::new(MOST_WITHIN);
-        while let Some(value) = seq.next_element_seed(Brief(&budget))? {
+        let (budget, rows) = (Cell::new(MOST_WITHIN), RefCell::new(Rows::default()));
+        let brief = || Brief {
+            budget: &budget,
+            rows: Some(&rows),
+        };
+        while let Some(value) = seq.next_element_seed(brief())? {
             items.take(value);
             budget.set(MOST_WITHIN);
         }
+        let rows = rows.into_inner();
+        items.width = rows.names.len();
+        items.is_table &= !rows.have_depth;
         items.series = items.series.filter(|series| series.count > 0);
         let (count, is_table) = (items.count, items.is_table);
         items
@@ -176,26 +174,42 @@ impl<'de> Visitor<'de> for PartSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
         if !self.may_have_parts {
-            let budget = Cell::new(MOST_WITHIN);
-            return Brief(&budget).visit_map(map).map(Part::Value);
+            let brief = Brief {
+                budget: &Cell::new(MOST_WITHIN),
+                rows: None,
+            };
+            return brief.visit_map(map).map(Part::Value);
         }
         let (mut members, mut more) = (Vec::new(), 0);
+        let mut arrays = Arrays::default();
         while let Some(name) = map.next_key::<String>()? {
-            if members.len() == MOST_MEMBERS {
-                map.next_value::<IgnoredAny>()?;
-                more += 1;
-                continue;
-            }
             let seed = PartSeed {
                 may_have_parts: false,
             };
-            members.push((cut(&name), map.next_value_seed(seed)?));
+            let part = map.next_value_seed(seed)?;
+            if let Part::Items(items) = &part {
+                arrays.take(items);
+            }
+            if members.len() < MOST_MEMBERS {
+                members.push((cut(&name), part));
+            } else {
+                more += 1;
+            }
         }
-        Ok(Part::Members { members, more })
+        Ok(Part::Members {
+            members,
+            more,
+            is_table: arrays.are_table(),
+        })
     }
 }
 
 impl Items {
+    /// Whether CSV can be made of it alone.
+    fn has_csv(&self) -> bool {
+        self.is_table && self.width <= MOST_COLUMNS
+    }
+
     fn take(&mut self, value: Value) {
         self.count += 1;
         match (value.as_f64(), &mut self.series) {
@@ -235,14 +249,76 @@ impl Items {
     }
 }
 
-/// Reads a value of which no more than a number of values is kept.
-struct Brief<'a>(&'a Cell<usize>);
+/// The arrays of an object: one of them is a table, or they are the columns of one.
+#[derive(Default)]
+struct Arrays {
+    count: usize,
+    /// So many of them are tables.
+    tables: usize,
+    /// How long the first is.
+    length: u64,
+    /// Some cannot be a column beside the first.
+    differ: bool,
+}
 
-impl Brief<'_> {
+impl Arrays {
+    fn take(&mut self, items: &Items) {
+        if self.count == 0 {
+            self.length = items.count;
+        }
+        self.count += 1;
+        self.tables += usize::from(items.has_csv() && items.count > 0);
+        self.differ |= !items.is_plain || items.count != self.length;
+    }
+
+    fn are_table(&self) -> bool {
+        match self.tables {
+            0 => !self.differ && (1..=MOST_COLUMNS).contains(&self.count),
+            tables => tables == 1,
+        }
+    }
+}
+
+/// What the elements of an array have, be it kept or not.
+#[derive(Default)]
+struct Rows {
+    /// The names of their members, as numbers that stand for them: up to one more than a table may have columns.
+    names: HashSet<u64>,
+    /// Some members hold others.
+    have_depth: bool,
+}
+
+impl Rows {
+    fn take(&mut self, name: &str, value: &Value) {
+        self.have_depth |= !is_flat(value);
+        if self.names.len() <= MOST_COLUMNS {
+            let name = self.names.hasher().hash_one(name);
+            self.names.insert(name);
+        }
+    }
+}
+
+/// Reads a value of which no more than a number of values is kept.
+struct Brief<'a> {
+    /// So many may still be kept.
+    budget: &'a Cell<usize>,
+    /// Where it is an element of an array, what is known of all of them.
+    rows: Option<&'a RefCell<Rows>>,
+}
+
+impl<'a> Brief<'a> {
+    /// The same for what lies within.
+    fn within(&self) -> Brief<'a> {
+        Brief {
+            budget: self.budget,
+            rows: None,
+        }
+    }
+
     /// Whether there is room for one more.
     fn has_room(&self) -> bool {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
+        let left = self.budget.get();
+        self.budget.set(left.saturating_sub(1));
         left > 0
     }
 }
@@ -289,7 +365,7 @@ impl<'de> Visitor<'de> for Brief<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while self.has_room() {
-            match seq.next_element_seed(Brief(self.0))? {
+            match seq.next_element_seed(self.within())? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
             }
@@ -304,10 +380,14 @@ impl<'de> Visitor<'de> for Brief<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            if self.has_room() {
-                members.insert(cut(&name), map.next_value_seed(Brief(self.0))?);
+            let has_room = self.has_room();
+            let value = map.next_value_seed(self.within())?;
+            if let Some(rows) = self.rows {
+                rows.borrow_mut().take(&name, &value);
+            }
+            if has_room {
+                members.insert(cut(&name), value);
             } else {
-                map.next_value::<IgnoredAny>()?;
                 members.insert("…".into(), "…".into());
             }
         }
@@ -378,6 +458,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_kept_counts_for_csv_all_the_same() {
+        let members = |names: std::ops::Range<usize>, value: &str| {
+            let members: Vec<_> = names.map(|n| format!("\"m{n}\":{value}")).collect();
+            members.join(",")
+        };
+        let most = MOST_COLUMNS;
+        for (document, is_table) in [
+            (format!("[{{{}}}]", members(0..most, "1")), true),
+            (format!("[{{{}}}]", members(0..most + 1, "1")), false),
+            // Each row is narrow enough, and all together are not.
+            (
+                format!(
+                    "{{\"a\": [{{{}}}, {{{}}}]}}",
+                    members(0..600, "1"),
+                    members(500..most + 1, "1")
+                ),
+                false,
+            ),
+            (
+                format!("[{{{}, \"deep\": [1]}}]", members(0..300, "1")),
+                false,
+            ),
+            (format!("{{{}}}", members(0..most, "[1]")), true),
+            (format!("{{{}}}", members(0..most + 1, "[1]")), false),
+            (
+                format!("{{{}, \"odd\": [1, 2]}}", members(0..150, "[1]")),
+                false,
+            ),
+            (
+                format!("{{{}, \"rows\": [{{\"a\": 1}}]}}", members(0..150, "1")),
+                true,
+            ),
+        ] {
+            let begin = &document[..40];
+            assert_eq!(of(&document).is_table(), is_table, "{begin}");
+            let csv = crate::table::Table::find(&document);
+            assert_eq!(csv.is_some(), is_table, "{begin}");
+        }
+    }
+
+    #[test]
     fn of_a_long_document_only_a_part_is_kept() {
         let numbers: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
         let deep = "[".repeat(50) + &"1,".repeat(10_000) + "1" + &"]".repeat(50);
@@ -400,7 +521,7 @@ mod tests {
         };
         assert_eq!(text.chars().count(), LONGEST + 1);
         let many: Vec<_> = (0..150).map(|n| format!("\"m{n}\": 1")).collect();
-        let Part::Members { members, more } = of(&format!("{{{}}}", many.join(","))) else {
+        let Part::Members { members, more, .. } = of(&format!("{{{}}}", many.join(","))) else {
             panic!()
         };
         assert_eq!((members.len(), more), (100, 50));

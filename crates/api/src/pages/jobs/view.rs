@@ -34,6 +34,7 @@ pub(super) struct JobPage {
     log: String,
     log_is_cut: bool,
     size: Option<String>,
+    is_too_large: bool,
     outcome: Option<Outcome>,
     is_damaged: bool,
     /// Its API is still there.
@@ -91,6 +92,7 @@ impl JobPage {
             log: material.log,
             log_is_cut: material.log_is_cut,
             size: material.size.map(number::bytes),
+            is_too_large: material.is_too_large,
             outcome: material.outcome,
             is_damaged: material.is_damaged,
             may_run_again: is_final && context.site.catalog.get(&job.api).is_some(),

@@ -90,6 +90,39 @@ fn of_a_large_result_the_first_rows_are_shown() {
 }
 
 #[test]
+fn csv_is_offered_only_where_it_can_be_had() {
+    // Blanks make it too large, and need no time to be read.
+    let large = "print('[{\"a\": 1}' + ' ' * (32 << 20) + ']')";
+    let wide = "import json\nprint(json.dumps([{f'm{n}': 1 for n in range(m, m + 600)} for m in (0, 500)]))";
+    for (main, status) in [(large, 406), (wide, 406), ("print('[{\"a\": 1}]')", 200)] {
+        let ran = Ran::script(main);
+        let answer = ran.lab.client.get(&format!("{}?format=csv", ran.result()));
+        assert_eq!(answer.status, status, "{main}");
+        let done = page(&ran.lab, &format!("/jobs/{}", ran.uuid), 200);
+        assert!(done.contains("<table>"), "it is shown");
+        assert_eq!(done.contains("format=csv"), status == 200, "{main}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_shown_is_not_called_too_large() {
+    let ran = Ran::printing("{\"n\": 1}");
+    // Third parties need not say what their result's digest is, and then nobody looks at it before.
+    let receipt = format!("receipt/{}.json", ran.uuid);
+    let mut told: serde_json::Value = serde_json::from_str(&ran.lab.read(&receipt)).unwrap();
+    told["sha256"].as_object_mut().unwrap().remove("response");
+    let site = &ran.lab.site;
+    site.put(&format!("data/shared/bcrlapi/{receipt}"), &told.to_string());
+    let response = format!("data/shared/bcrlapi/response/{}.json", ran.uuid);
+    site.put(&response, "{\"n\": 1e999}");
+    let done = page(&ran.lab, &format!("/jobs/{}", ran.uuid), 200);
+    assert!(
+        done.contains("結果をここに表示できません") && !done.contains("結果が大きい"),
+        "{done}"
+    );
+}
+
+#[test]
 fn a_failed_job_says_why_and_shows_the_end_of_its_log() {
     let site = Site::new();
     let main =
