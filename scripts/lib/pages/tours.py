@@ -205,6 +205,53 @@ def ends(site, shots):
             browser.look(f"error{path.replace('/', '-')}")
 
 
+# Of what the page asks for, the first is refused, the second gets no answer, and the rest goes through.
+TROUBLE = """
+const real = window.fetch;
+const answers = [() => new Response("busy", {status: 503}), () => { throw new TypeError("gone"); }];
+window.fetch = async (...asked) => {
+  const next = answers.shift();
+  return next ? next() : real(...asked);
+};
+window.untried = () => answers.length;
+document.body.dataset.kept = "yes";
+"""
+
+# The first stream of events is refused.
+REFUSED_ONCE = """
+const Real = window.EventSource;
+window.tries = 0;
+window.EventSource = class extends Real {
+  constructor(url) { super(++window.tries === 1 ? "/nowhere" : url); }
+};
+"""
+
+
+def trouble(site, shots):
+    """A server that has no time, or does not answer, is asked again until the page is there."""
+    with Browser(site, shots) as browser:
+        held = site.submit("held", {})
+        browser.open(f"/jobs/{held}")
+        browser.until_text("240 of 600")
+        browser.driver.execute_script(TROUBLE)
+        site.open_gate()
+        browser.until_badge("done")
+        assert browser.driver.execute_script("return window.untried()") == 0
+        assert browser.find("body").get_attribute("data-kept") == "yes", "it was not loaded anew"
+
+        # Once there is room for one more who follows, the page goes on as if nothing had been.
+        held = site.submit("held", {})
+        words = {"source": REFUSED_ONCE}
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", words)
+        browser.open(f"/jobs/{held}")
+        browser.driver.execute_script("document.body.dataset.kept = 'yes'")
+        browser.until("another try", lambda: browser.driver.execute_script("return tries") == 2)
+        browser.until_text("240 of 600")
+        site.open_gate()
+        browser.until_badge("done")
+        assert browser.find("body").get_attribute("data-kept") == "yes", "it was not loaded anew"
+
+
 def nobody_works(site, shots):
     """Once the last worker has gone the pages say so, and take jobs all the same."""
     site.leave_only_the_api()
@@ -220,4 +267,4 @@ def nobody_works(site, shots):
         browser.look("problem-en")
 
 
-ALL = [japanese, without_scripts, keyboard, wrong_input, ends, nobody_works]
+ALL = [japanese, without_scripts, keyboard, wrong_input, ends, trouble, nobody_works]
