@@ -198,6 +198,7 @@ fn forms_of_other_sites_are_refused() {
         }
     }
     let json = [
+        ("origin", "null"),
         ("accept", "application/json"),
         ("content-type", "text/plain"),
     ];
