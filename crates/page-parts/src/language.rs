@@ -2,6 +2,8 @@
 
 /// The cookie that remembers a choice.
 pub const COOKIE: &str = "lang";
+/// The parameter of a URL, and the control of a form, that chooses one.
+pub const CONTROL: &str = "lang";
 /// The cookie is kept for so many seconds: a year.
 const COOKIE_AGE: u32 = 365 * 24 * 3600;
 

@@ -1,7 +1,7 @@
 //! What the layout is filled with.
 
 use crate::assets;
-use crate::language::Language;
+use crate::language::{self, Language};
 
 /// One page, as far as it is like all others.
 #[derive(Debug, Clone)]
@@ -12,6 +12,9 @@ pub struct Page {
     pub title: String,
     /// The same page in the other language: a query alone, which leads to the page's own path whatever that looks like.
     pub other_language: String,
+    /// Somebody's input stands in its form, whose id is `form`: the other language is asked for with it, so that nothing
+    /// is lost.
+    pub has_input: bool,
     /// After so many seconds a browser without scripts asks again; nothing where it does not.
     pub refresh: Option<u32>,
     /// It is not to be found again by search engines, and is no place to come back to.
@@ -32,6 +35,7 @@ impl Page {
             language,
             title: title.into(),
             other_language: format!("?{}", pairs.join("&")),
+            has_input: false,
             refresh: None,
             is_error: false,
         }
@@ -41,6 +45,14 @@ impl Page {
     pub fn refreshed(self, seconds: Option<u32>) -> Self {
         Page {
             refresh: seconds,
+            ..self
+        }
+    }
+
+    /// The same, where somebody's input stands in its form.
+    pub fn with_input(self) -> Self {
+        Page {
+            has_input: true,
             ..self
         }
     }
@@ -58,6 +70,11 @@ impl Page {
     /// Of a text in both languages, the one to be read.
     pub fn say<'a>(&self, ja: &'a str, en: &'a str) -> &'a str {
         self.language.say(ja, en)
+    }
+
+    /// The name of the control that asks for another language.
+    pub fn language_control(&self) -> &'static str {
+        language::CONTROL
     }
 
     /// The language's code, for `lang` attributes.

@@ -141,6 +141,17 @@ def wrong_input(site, shots):
         browser.click('[role=alert] a[href="#at/capacity_ah"]')
         assert browser.driver.switch_to.active_element == browser.find(field("/capacity_ah"))
 
+        # The language changes, and what was typed stays; Enter still sends the form.
+        browser.click('header button[name="lang"]')
+        browser.until_text("Something in the form is wrong")
+        assert browser.find(field("/initial_soc")).get_attribute("value") == "<b>half</b>"
+        browser.look("form-wrong-en")
+        browser.driver.execute_script("document.body.dataset.kept = 'yes'")
+        browser.find(field("/initial_soc")).send_keys(Keys.ENTER)
+        browser.until("the form again", lambda: not browser.all("body[data-kept]"))
+        assert browser.find("html").get_attribute("lang") == "en"
+        browser.find('header button[value="ja"]')
+
         # A table without headings: which column is which is asked, and the table is kept.
         browser.open("/apis/soc?lang=en")
         browser.fill(field("/capacity_ah"), "5")

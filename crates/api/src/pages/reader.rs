@@ -22,7 +22,7 @@ pub struct Reader {
     path: String,
     /// Its query, without `?`.
     query: String,
-    /// The language was chosen by the URL just now.
+    /// The language was chosen just now, by the URL or in a form.
     has_chosen: bool,
 }
 
@@ -33,7 +33,7 @@ impl Reader {
         let query = request.query_string();
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let chosen = pairs
-            .find(|(name, _)| *name == "lang")
+            .find(|(name, _)| *name == language::CONTROL)
             .map(|(_, code)| code);
         let cookie = header(header::COOKIE).and_then(language::of_cookies);
         Reader {
@@ -52,6 +52,15 @@ impl Reader {
     /// The same, where there is a page in one language only.
     pub fn in_language(self, language: Language) -> Self {
         Reader { language, ..self }
+    }
+
+    /// The same, who has chosen this language just now.
+    pub fn choosing(self, language: Language) -> Self {
+        Reader {
+            language,
+            has_chosen: true,
+            ..self
+        }
     }
 
     /// Of a text in both languages, the one to be read.

@@ -38,27 +38,50 @@ pub async fn form(context: Context) -> Result<HttpResponse, Problem> {
         None => Given::defaults(&fields),
     };
     let key = Uuid::new_v4().to_string();
-    show(&context, api, Filled { fields, given, key }, Vec::new()).await
+    let filled = Filled {
+        fields,
+        given,
+        key,
+        was_sent: false,
+    };
+    let reader = Reader::of(&context.request);
+    show(&context, reader, api, filled, Vec::new()).await
 }
 
-/// Submits what the form holds, and leads to the job; or shows the form again with what is wrong.
+/// Submits what the form holds, and leads to the job; or shows the form again with what is wrong, or in the language
+/// that was asked for.
 ///
 /// # Errors
 /// `forbidden` where another site sent it; as for a submission, but for what a person can mend in the form.
 pub async fn send(context: Context, payload: &mut web::Payload) -> Result<HttpResponse, Problem> {
     let api = find(&context)?;
-    let Sent { given, key } = multipart::read(&context, payload).await?;
+    let Sent {
+        given,
+        key,
+        language,
+    } = multipart::read(&context, payload).await?;
     let schema = api.clone();
     // A large file takes its time to be read through.
     let read = web::block(move || {
         let fields = Field::of(schema.schema.as_ref());
         let body = read::read(&fields, &given);
-        (Filled { fields, given, key }, body)
+        let filled = Filled {
+            fields,
+            given,
+            key,
+            was_sent: true,
+        };
+        (filled, body)
     });
     let (filled, body) = read.await?;
-    let body = match body {
-        Ok(body) => body,
-        Err(misfits) => return show(&context, api, filled, misfits).await,
+    let reader = Reader::of(&context.request);
+    let body = match (body, language) {
+        (Ok(body), None) => body,
+        (Err(misfits), None) => return show(&context, reader, api, filled, misfits).await,
+        (body, Some(language)) => {
+            let misfits = body.err().unwrap_or_default();
+            return show(&context, reader.choosing(language), api, filled, misfits).await;
+        }
     };
     // A column may have been chosen for several fields.
     let limit = context.state.config.options.request_limit;
@@ -78,7 +101,7 @@ pub async fn send(context: Context, payload: &mut web::Payload) -> Result<HttpRe
         Err(problem) if problem.kind() == Kind::ValidationFailed => {
             let misfits = problem.errors().iter().map(|error| misfit(&filled, error));
             let misfits = misfits.collect();
-            show(&context, api, filled, misfits).await
+            show(&context, reader, api, filled, misfits).await
         }
         Err(problem) => Err(problem),
     }
@@ -90,6 +113,8 @@ pub(super) struct Filled {
     given: Given,
     /// Tells this form from another of the same API: what is sent twice by a double click is one job.
     key: String,
+    /// Somebody has entered it.
+    was_sent: bool,
 }
 
 fn find(context: &Context) -> Result<Arc<Api>, Problem> {
@@ -103,11 +128,11 @@ fn find(context: &Context) -> Result<Arc<Api>, Problem> {
 
 async fn show(
     context: &Context,
+    reader: Reader,
     api: Arc<Api>,
     filled: Filled,
     misfits: Vec<Misfit>,
 ) -> Result<HttpResponse, Problem> {
-    let reader = Reader::of(&context.request);
     let has_worker = !living_workers(context).await?.is_empty();
     let status = if misfits.is_empty() {
         StatusCode::OK

@@ -3,6 +3,7 @@
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::web;
 use futures_util::{StreamExt, stream};
+use page_parts::{Language, language};
 
 use super::form::Given;
 use super::form::sheet::decode;
@@ -26,6 +27,8 @@ pub(super) struct Sent {
     pub(super) given: Given,
     /// Its own key.
     pub(super) key: String,
+    /// It is not to be submitted, but shown again in this language.
+    pub(super) language: Option<Language>,
 }
 
 /// Reads a form of at most as many bytes as a request may have.
@@ -40,6 +43,7 @@ pub(super) async fn read(context: &Context, payload: &mut web::Payload) -> Resul
     let mut sent = Sent {
         given: Given::default(),
         key: String::new(),
+        language: None,
     };
     while let Some(part) = parts.next().await {
         let mut part = part.map_err(refused)?;
@@ -59,6 +63,8 @@ impl Sent {
         let text = || String::from_utf8_lossy(content).into_owned();
         if name == KEY {
             self.key = form_key(&text());
+        } else if name == language::CONTROL {
+            self.language = Language::of_code(&text());
         } else if name == FILE {
             if !content.is_empty() {
                 self.given.sheet = decode(content);
@@ -105,6 +111,7 @@ mod tests {
         let mut sent = Sent {
             given: Given::default(),
             key: String::new(),
+            language: None,
         };
         for (name, content) in [
             ("value/n", "1"),
@@ -114,6 +121,7 @@ mod tests {
             ("sheet-file", "a,b\n"),
             ("sheet", "older"),
             ("key", "k"),
+            ("lang", "en"),
             ("other", "x"),
         ] {
             sent.take(name, content.as_bytes());
@@ -124,6 +132,7 @@ mod tests {
             (sent.given.sheet.as_str(), sent.key.as_str()),
             ("a,b\n", "k")
         );
+        assert_eq!(sent.language, Some(Language::En));
         assert_eq!(unescaped("value/a%22b"), "value/a\"b");
     }
 }

@@ -98,6 +98,11 @@ impl FormPage {
         let language = reader.language;
         let label = language.say(&api.label.ja, &api.label.en).clone();
         let page = reader.page(label.clone());
+        let page = if filled.was_sent {
+            page.with_input()
+        } else {
+            page
+        };
         let leaves = Field::leaves(&filled.fields);
         let wrong = misfits.iter().map(|misfit| {
             let field = leaves.iter().find(|field| field.pointer == misfit.pointer);

@@ -72,6 +72,44 @@ fn what_is_wrong_is_told_in_the_form_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_form_that_was_refused_changes_its_language_with_what_was_entered() {
+    let lab = Lab::with(&[add()]);
+    let typed = [("key", "k1"), ("value/num1", "half"), ("value/num2", "5")];
+    let button = "name=\"lang\" value=\"en\"";
+    assert!(
+        !page(&lab, "/apis/add", 200).contains(button),
+        "a link will do"
+    );
+    assert!(send(&lab, "/apis/add", &typed, &[]).text().contains(button));
+    let mut parts = typed.to_vec();
+    parts.push(("lang", "en"));
+    let english = send(&lab, "/apis/add", &parts, &[]);
+    assert_page(&english, 422);
+    for part in [
+        "<html lang=\"en\">",
+        "value=\"half\"",
+        "value=\"k1\"",
+        "“half” is none",
+        "name=\"lang\" value=\"ja\"",
+    ] {
+        assert!(
+            english.text().contains(part),
+            "{part} in {}",
+            english.text()
+        );
+    }
+    let cookie = english.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("lang=en;"), "{cookie}");
+
+    // Where nothing is wrong any more, it is not submitted either.
+    parts[1].1 = "0.5";
+    let mended = send(&lab, "/apis/add", &parts, &[]);
+    assert_page(&mended, 200);
+    assert!(mended.text().contains("value=\"0.5\""));
+    assert_eq!(lab.requests().len(), 0);
+}
+
+#[test]
 fn what_only_the_schema_knows_is_told_at_the_nearest_field() {
     let mut api = open("odd");
     api["schema"] = json!({"type": "object", "required": ["n", "s"], "properties": {
