@@ -1,5 +1,6 @@
 //! `/jobs/{uuid}`: a job as people see it, from its place in the queue to its result.
 
+mod brief;
 mod material;
 pub mod outcome;
 pub mod series;

@@ -4,8 +4,9 @@ use page_parts::chart::Line;
 use page_parts::{Html, Language, number};
 use serde_json::Value;
 
+use super::brief::is_flat;
 use super::series::Series;
-use super::survey::{Items, Part, is_flat};
+use super::survey::{Items, Part};
 use super::unit;
 
 /// So many plots are drawn.
