@@ -18,14 +18,24 @@
 //! - [`trace`]: which trace of its client's a job belongs to.
 //! - [`webhook`]: whom the end is told, and how often that is tried.
 //! - [`recovery`], [`retention`]: what a crash left behind, and what may go.
+//!
+//! And how requests are logged and counted:
+//! - [`access_log`]: a request as one line, and the file of its [`day`].
+//! - [`api_routes`]: which API a line counts for.
+//! - [`day_summary`], [`histogram`]: a day's lines as a few rows.
 
+pub mod access_log;
+pub mod api_routes;
 pub mod catalog;
 pub mod claim;
 pub mod date;
+pub mod day;
+pub mod day_summary;
 pub mod document;
 pub mod entry;
 pub mod estimate;
 pub mod files;
+pub mod histogram;
 pub mod idempotency;
 pub mod ids;
 pub mod lease;
