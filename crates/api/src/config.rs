@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use boot::settings::{RateLimits, Settings};
+use boot::settings::{LogRoute, RateLimits, Settings};
+use job_core::access_log::file::Instance;
+use job_core::api_routes::NamedRoute;
+use job_core::catalog::Label;
 use job_core::lease::Beat;
 use shared_folder::Options;
 
@@ -17,6 +20,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The shared folder.
     pub shared_dir: PathBuf,
+    /// The folder of the access log.
+    pub log_dir: PathBuf,
+    /// This process's name in the names of its access log's files.
+    pub instance: Option<Instance>,
+    /// URLs that the access log names besides those that are answered.
+    pub named: Vec<NamedRoute>,
     /// How the shared folder is used.
     pub options: Options,
     /// How workers show that they live.
@@ -70,6 +79,14 @@ impl Config {
         Ok(Config {
             listen: settings.api.listen,
             shared_dir: settings.shared_dir(),
+            log_dir: settings.log_dir(),
+            instance: settings
+                .api
+                .instance
+                .as_deref()
+                .map(str::parse)
+                .transpose()?,
+            named: settings.route.iter().map(named).collect(),
             options: settings.folder_options()?,
             beat: worker.beat(),
             webhooks: Webhooks::new(settings)?,
@@ -78,5 +95,17 @@ impl Config {
             rate: settings.api.rate.clone(),
             patience: Patience::default(),
         })
+    }
+}
+
+fn named(route: &LogRoute) -> NamedRoute {
+    NamedRoute {
+        method: route.method.clone(),
+        pattern: route.pattern.clone(),
+        key: route.key.clone(),
+        label: Label {
+            ja: route.label.ja.clone(),
+            en: route.label.en.clone(),
+        },
     }
 }

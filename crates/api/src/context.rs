@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use access_log::AccessLog;
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, web};
 use boot::Clock;
@@ -59,6 +60,8 @@ pub struct State {
     pub clock: Clock,
     /// The shared folder.
     pub folder: Arc<SharedFolder>,
+    /// Who writes a line for each request.
+    pub access_log: AccessLog,
     /// Who appends to the index.
     pub submitter: Submitter,
     /// The APIs and routes as they are now.

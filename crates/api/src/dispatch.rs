@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::connection::Stage;
 use crate::context::{Context, State};
 use crate::endpoint::Endpoint;
+use crate::logged::Logged;
 use crate::measures::{Asked, Present};
 use crate::pages::Reader;
 use crate::problem::{Kind, Problem};
@@ -32,6 +33,7 @@ pub async fn dispatch(
     let stage = request.conn_data::<Rc<Stage>>().cloned();
     let under_way = (stage.map(Stage::begin), Present::request());
     let mut asked = Asked::new(request.method());
+    let mut logged = Logged::new(&state, &request);
     let site = state.site.borrow().clone();
     let path = request.path().to_owned();
     let method = request.method().clone();
@@ -49,7 +51,8 @@ pub async fn dispatch(
     sign(&mut answer, id);
     tracing::debug!(request.id = %id, method = %method, path, status = answer.status().as_u16(), "answered");
     asked.answered(answer.status());
-    body::hold_until_made(answer, (payload, under_way))
+    logged.answered(answer.status());
+    body::hold_until_made(answer, (payload, under_way, logged))
 }
 
 /// A problem as whoever asked reads it: people as a page, programs as a document.

@@ -5,6 +5,7 @@
 //! - [`connection`]: one client's connection, and how long it may keep the server waiting.
 //! - [`dispatch`]: one table finds who answers ([`context`] is what that one is given); every answer gets its request
 //!   id.
+//! - [`logged`]: its line in the access log, and [`names`]: what URLs are called there.
 //! - [`rate`]: how often each client may ask; [`same_site`]: from where what changes something is taken.
 //! - [`endpoint`]: the endpoints that are built in, and [`site`]: the APIs of the catalog beside them.
 //! - [`v1`], [`health`], [`metrics_page`], [`docs`], [`problem_page`]: the endpoints themselves, one a file, as the URLs
@@ -34,8 +35,10 @@ pub mod health;
 pub mod idempotency;
 pub mod job_json;
 mod listen;
+pub mod logged;
 pub mod measures;
 pub mod metrics_page;
+pub mod names;
 pub mod openapi;
 pub mod pages;
 pub mod params;

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use access_log::AccessLog;
 use anyhow::Context;
 use boot::{Parts, Shutdown};
 use shared_folder::SharedFolder;
@@ -65,8 +66,10 @@ impl Server {
         let listener =
             listen::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
         let (sender, site) = watch::channel(Arc::new(site::read(&folder, &config, None)?));
+        let names = site.borrow().names.clone();
         let ending = Shutdown::new();
         let state = State {
+            access_log: AccessLog::start(config.log_dir.clone(), config.instance.clone(), names),
             submitter: Submitter::start(folder.clone()),
             workers: Mutex::new(Sweeper::new(Duty::Settle, config.beat)),
             feed: Arc::new(Feed::new(folder.clone(), clock, ending.clone())),
@@ -126,7 +129,11 @@ impl Server {
         });
         server.await?;
         let state = self.state.clone();
-        tokio::task::spawn_blocking(move || state.submitter.stop()).await?;
+        let stop = move || {
+            state.submitter.stop();
+            state.access_log.stop();
+        };
+        tokio::task::spawn_blocking(stop).await?;
         anyhow::ensure!(
             shutdown.is_cancelled(),
             "the server ended although nobody asked for it"
@@ -151,6 +158,7 @@ async fn follow_catalogs(state: Arc<State>, site: watch::Sender<Arc<Site>>, end:
         });
         match look.await {
             Ok(Ok(Some(changed))) => {
+                state.access_log.rename(changed.names.clone());
                 site.send_replace(Arc::new(changed));
             }
             Ok(Ok(None)) => {}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use job_core::api_routes::ApiRoutes;
 use job_core::catalog::{Api, Catalog};
 use job_core::ids::ApiName;
 use job_core::route::{Pattern, Route, RouteTable, Target};
@@ -13,6 +14,7 @@ use shared_folder::{FolderError, SharedFolder};
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::names;
 use crate::openapi::{self, Offered};
 
 /// One state of the catalogs.
@@ -24,6 +26,8 @@ pub struct Site {
     pub routes: RouteTable,
     /// The description of all that there is.
     pub openapi: Value,
+    /// What the access log calls the URLs.
+    pub names: ApiRoutes,
     /// Tells this state from another.
     pub stamp: CatalogStamp,
     validators: HashMap<ApiName, (Arc<Api>, Arc<Validator>)>,
@@ -60,6 +64,7 @@ pub fn read(
         catalog: Catalog::default(),
         routes: Endpoint::table(),
         openapi: Value::Null,
+        names: ApiRoutes::new(Vec::new()),
         stamp,
         validators: HashMap::new(),
     };
@@ -75,6 +80,7 @@ pub fn read(
         routes: &site.routes,
         webhooks: config.webhooks.are_on(),
     });
+    site.names = names::of(&site.routes, &catalog, &config.named);
     site.catalog = catalog;
     Ok(site)
 }

@@ -3,16 +3,20 @@
 //! A value that no site can mean ends the start here, where it still has a file and a line, and not hours later in
 //! whatever meets it first.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use chrono_tz::Tz;
+use job_core::access_log::file::Instance;
+use job_core::ids::ApiName;
+use job_core::route::Pattern;
 use tokio_cron_scheduler::Job;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::settings::{Group, Settings};
+use crate::settings::{Group, LogRoute, Settings};
 
 /// Why settings cannot be: each setting that has a part in it, by its key, with the reason as it looks from there.
 /// Never empty; nearly always one.
@@ -56,7 +60,8 @@ const NO_GROUP: u32 = u32::MAX;
 /// The first thing that cannot be.
 pub(crate) fn misfit(settings: &Settings) -> Option<Misfit> {
     [
-        paths, times, pauses, lease, sizes, counts, crons, listen, public_url, name, group, level,
+        paths, times, pauses, lease, sizes, counts, crons, listen, public_url, instance, name,
+        group, level, routes,
     ]
     .iter()
     .find_map(|check| check(settings))
@@ -67,6 +72,7 @@ fn paths(settings: &Settings) -> Option<Misfit> {
     let named = [
         ("data_dir", Some(&settings.data_dir)),
         ("shared_dir", settings.shared_dir.as_ref()),
+        ("log_dir", settings.log_dir.as_ref()),
         ("apps_dir", Some(&settings.apps_dir)),
         ("worker.python", Some(&worker.python)),
         ("worker.scratch_dir", worker.scratch_dir.as_ref()),
@@ -240,6 +246,12 @@ fn public_url(settings: &Settings) -> Option<Misfit> {
     (!is_url || rest == Some("")).then(|| vec![("api.public_url", reason.into())])
 }
 
+fn instance(settings: &Settings) -> Option<Misfit> {
+    let name = settings.api.instance.as_deref()?;
+    let trouble = name.parse::<Instance>().err()?;
+    told("api.instance", &format!("{name:?} is no {trouble}"))
+}
+
 fn name(settings: &Settings) -> Option<Misfit> {
     let name = settings.worker.name.as_deref()?;
     let trouble = job_core::ids::WorkerId::new(name, Default::default()).err()?;
@@ -268,6 +280,42 @@ fn level(settings: &Settings) -> Option<Misfit> {
         "{word:?} is no level: error, warn, info, debug or trace is due, or one of a module such as worker=debug"
     );
     told("log.level", &reason)
+}
+
+fn routes(settings: &Settings) -> Option<Misfit> {
+    let mut labels = HashMap::new();
+    let mut patterns = HashSet::new();
+    let trouble = settings.route.iter().find_map(|route| {
+        let LogRoute {
+            method,
+            pattern,
+            key,
+            label,
+        } = route;
+        let is_label = |text: &str| {
+            (1..=100).contains(&text.chars().count()) && !text.contains(char::is_control)
+        };
+        if !(1..=20).contains(&method.len())
+            || !method.bytes().all(|byte| byte.is_ascii_uppercase())
+        {
+            return Some(format!("{method:?} is no method: one such as GET is due"));
+        }
+        if let Err(error) = Pattern::parse(pattern) {
+            return Some(format!("{pattern:?}: {error}"));
+        }
+        if let Err(error) = key.parse::<ApiName>() {
+            return Some(format!("key {key:?}: {error}"));
+        }
+        if !is_label(&label.ja) || !is_label(&label.en) {
+            return Some(format!("the labels of {key}: 1 to 100 characters are due"));
+        }
+        if !patterns.insert((method, pattern)) {
+            return Some(format!("{method} {pattern} stands there twice"));
+        }
+        let other = *labels.entry(key).or_insert(label) != label;
+        other.then(|| format!("{key} has two different labels"))
+    })?;
+    told("route", &trouble)
 }
 
 fn told(key: &'static str, reason: &str) -> Option<Misfit> {
@@ -306,6 +354,7 @@ mod tests {
         for key in [
             "data_dir",
             "shared_dir",
+            "log_dir",
             "apps_dir",
             "worker.python",
             "worker.scratch_dir",
@@ -385,6 +434,45 @@ mod tests {
                 refuses("api.public_url", &format!("\"{impossible}\"")),
                 "{impossible}"
             );
+        }
+    }
+
+    #[test]
+    fn an_instance_is_a_part_of_a_files_name() {
+        for possible in ["a", "api-1", "A_9"] {
+            assert!(!refuses("api.instance", &format!("\"{possible}\"")));
+        }
+        for impossible in ["", "a/b", "..", "a.b", "é", &"a".repeat(41)] {
+            assert!(
+                refuses("api.instance", &format!("\"{impossible}\"")),
+                "{impossible}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_route_has_a_method_a_pattern_a_key_and_labels() {
+        let route = |method: &str, pattern: &str, key: &str, ja: &str| {
+            format!(
+                "{{ method = \"{method}\", pattern = \"{pattern}\", key = \"{key}\", label = {{ ja = \"{ja}\", en = \"a\" }} }}"
+            )
+        };
+        let good = route("GET", "/api/products/{id}", "product", "商品取得API");
+        let other = route("GET", "/api/products", "products", "商品取得API(複数件)");
+        assert!(!refuses("route", &format!("[{good}, {other}]")));
+        for impossible in [
+            route("get", "/a", "a", "あ"),
+            route("", "/a", "a", "あ"),
+            route(&"A".repeat(21), "/a", "a", "あ"),
+            route("GET", "a", "a", "あ"),
+            route("GET", "/{a b}", "a", "あ"),
+            route("GET", "/a", "A", "あ"),
+            route("GET", "/a", "a", ""),
+            route("GET", "/a", "a", &"あ".repeat(101)),
+            format!("{good}, {good}"),
+            format!("{good}, {}", route("PUT", "/a", "product", "他")),
+        ] {
+            assert!(refuses("route", &format!("[{impossible}]")), "{impossible}");
         }
     }
 

@@ -131,7 +131,7 @@ fn setting(variable: &OsStr) -> Option<(&str, Vec<String>)> {
     let name = variable.strip_prefix(PREFIX)?;
     let key: Vec<String> = name.to_lowercase().split("__").map(str::to_owned).collect();
     let defaults = Table::try_from(Settings::default()).expect("defaults always serialize");
-    let optional = ["shared_dir"];
+    let optional = ["shared_dir", "log_dir"];
     // BCRL_URL, BCRL_KEY and the like are for others.
     let is_ours = key.len() > 1
         || optional.contains(&key[0].as_str())
@@ -246,6 +246,8 @@ mod tests {
                 ("BCRL_WORKER__NAME", "1234"),
                 ("BCRL_FOLDER__GROUP", "1000"),
                 ("BCRL_SHARED_DIR", "/shared/bcrlapi"),
+                ("BCRL_LOG_DIR", "/var/log/bcrl"),
+                ("BCRL_API__INSTANCE", "1"),
                 ("BCRL_RETENTION__JOBS", "1d"),
                 ("BCRL_URL", "http://elsewhere"),
                 ("HOME", "/"),
@@ -262,6 +264,8 @@ mod tests {
         assert_eq!(set.worker.name.as_deref(), Some("1234"));
         assert_eq!(set.folder.group, Some(Group::Id(1000)));
         assert_eq!(set.shared_dir(), Path::new("/shared/bcrlapi"));
+        assert_eq!(set.log_dir(), Path::new("/var/log/bcrl"));
+        assert_eq!(set.api.instance.as_deref(), Some("1"));
         assert_eq!(set.retention.jobs, Duration::from_secs(86400));
     }
 
@@ -311,6 +315,14 @@ mod tests {
             (
                 "[worker]\ncron = \"* * * *\"\n",
                 "settings FILE, line 2: worker.cron: five fields are due",
+            ),
+            (
+                "[[route]]\nmethod = \"GET\"\npattern = \"/a\"\nkey = \"a\"\nlabel.ja = \"あ\"\n",
+                "settings FILE, line 5: missing field `en`",
+            ),
+            (
+                "\n[[route]]\nmethod = \"GET\"\npattern = \"a\"\nkey = \"a\"\nlabel = { ja = \"あ\", en = \"a\" }\n",
+                "settings FILE, line 2: route: \"a\": a path such as",
             ),
             (
                 "[worker]\nname = \"a/b\"\n",

@@ -26,6 +26,9 @@ pub struct Settings {
     /// The shared folder, between API server and APP server. Default: `{data_dir}/shared/bcrlapi`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_dir: Option<PathBuf>,
+    /// The folder of the access log, with a file for each day. Default: `{data_dir}/Log`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_dir: Option<PathBuf>,
     /// The folder that holds one folder for each API.
     pub apps_dir: PathBuf,
     /// The zone of all dates and daily runs, by its IANA name; the same for all services.
@@ -46,6 +49,33 @@ pub struct Settings {
     pub limits: Limits,
     /// The process's own log, on standard output.
     pub log: Log,
+    /// URLs that the access log names although nothing else does, each in a `[[route]]` of its own: `method`, `pattern` (such as `/api/products/{id}`), `key` (the name that stays) and `label.ja`, `label.en` (the names for people). URLs of the server and of apps have their names already. Only the file can hold them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub route: Vec<LogRoute>,
+}
+
+/// A URL that is named in the access log's figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogRoute {
+    /// The HTTP method.
+    pub method: String,
+    /// The path, with parameters in braces.
+    pub pattern: String,
+    /// The name that stays, as an API's: small letters, digits, `-` and `_`.
+    pub key: String,
+    /// The name for people.
+    pub label: LogLabel,
+}
+
+/// A name for people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogLabel {
+    /// In Japanese, 1 to 100 characters.
+    pub ja: String,
+    /// In English, 1 to 100 characters.
+    pub en: String,
 }
 
 /// The HTTP API.
@@ -60,6 +90,9 @@ pub struct Api {
     /// Where clients reach the API, such as `https://jobs.example.com`: webhooks tell links in full by it. Default: they tell paths alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+    /// This process's name among several API servers of a site, in the names of its access log's files: 1 to 40 letters, digits, `-` and `_`. Default: they have no such name in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// How many clients may be connected at once, from 1 to 1,000,000; more wait until one of them leaves.
     #[serde(deserialize_with = "written::count")]
     pub connections: usize,
@@ -292,6 +325,13 @@ impl Settings {
             .unwrap_or_else(|| self.data_dir.join("shared/bcrlapi"))
     }
 
+    /// The folder of the access log.
+    pub fn log_dir(&self) -> PathBuf {
+        self.log_dir
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("Log"))
+    }
+
     /// Where running jobs have their temporary files.
     pub fn scratch_dir(&self) -> PathBuf {
         self.worker
@@ -306,6 +346,7 @@ impl Default for Settings {
         Settings {
             data_dir: "data".into(),
             shared_dir: None,
+            log_dir: None,
             apps_dir: "apps".into(),
             timezone: Tz::Asia__Tokyo,
             api: Api::default(),
@@ -315,6 +356,7 @@ impl Default for Settings {
             retention: Retention::default(),
             limits: Limits::default(),
             log: Log::default(),
+            route: Vec::new(),
         }
     }
 }
@@ -325,6 +367,7 @@ impl Default for Api {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_anonymous: false,
             public_url: None,
+            instance: None,
             connections: 10_000,
             rate: RateLimits::default(),
         }

@@ -101,6 +101,38 @@ impl Site {
             .unwrap()
     }
 
+    /// The columns of the whole lines of the access log so far, file by file.
+    ///
+    /// # Panics
+    /// Where a line has more or fewer than five columns.
+    #[track_caller]
+    pub fn access_log(&self) -> Vec<[String; 5]> {
+        let entries = std::fs::read_dir(self.path("data/Log"))
+            .into_iter()
+            .flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "tsv"));
+        paths.sort();
+        let texts = paths
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap());
+        let lines = texts.flat_map(|text| {
+            let whole = text
+                .rsplit_once('\n')
+                .map_or("", |(whole, _)| whole)
+                .to_owned();
+            let lines: Vec<_> = whole.split('\n').map(str::to_owned).collect();
+            lines.into_iter().filter(|line| !line.is_empty())
+        });
+        let columns = lines.map(|line| {
+            let columns: Vec<_> = line.split('\t').map(str::to_owned).collect();
+            columns
+                .try_into()
+                .unwrap_or_else(|_| panic!("five columns are due: {line}"))
+        });
+        columns.collect()
+    }
+
     /// Starts `bcrl-api`, and waits until it listens.
     pub fn api(&self) -> Process {
         Process::start(self, "bcrl-api", &[]).listening()

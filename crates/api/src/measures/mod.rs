@@ -1,8 +1,8 @@
 //! What the API says of its work in figures, in the form that Prometheus collects.
 //!
 //! Labels are words of ours and the names of routes and APIs, never what a client sent, so that there are only so many
-//! series. `ends` counts how jobs end. `shared-folder` and a worker in the same process add figures of their own, and
-//! know nothing of who collects them.
+//! series. `ends` counts how jobs end. `shared-folder`, `access-log` and a worker in the same process add figures of
+//! their own, and know nothing of who collects them.
 
 mod ends;
 
@@ -247,6 +247,7 @@ fn collect() -> Option<PrometheusHandle> {
     }
     describe();
     shared_folder::measures::describe();
+    access_log::measures::describe();
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Some(collector)
 }

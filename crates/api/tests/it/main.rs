@@ -5,6 +5,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod access_log;
 mod bad_inputs;
 mod cancel;
 mod catalogs;

@@ -158,6 +158,17 @@ fn a_containment_that_this_host_does_not_give_ends_it_as_a_setting_would() {
 }
 
 #[test]
+fn its_requests_have_their_lines() {
+    let site = Site::new();
+    let up = site.up();
+    up.client().get("/healthz");
+    assert_eq!(up.stop(SOON).code(), Some(0));
+    let lines = site.access_log();
+    let [url, method, status, ..] = &lines[0];
+    assert_eq!((&**url, &**method, &**status), ("/healthz", "GET", "200"));
+}
+
+#[test]
 fn its_figures_tell_of_the_runs_as_well() {
     let site = Site::new().with_shipped_apps();
     let up = site.up();
