@@ -13,6 +13,7 @@ pub mod folder;
 pub mod measures;
 pub mod reader;
 pub mod routes;
+mod trouble;
 pub mod writer;
 
 pub use writer::AccessLog;

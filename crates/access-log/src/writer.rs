@@ -18,6 +18,7 @@ use job_core::day::Day;
 use crate::append::{NotAll, append, count};
 use crate::measures::{self, Cause};
 use crate::routes;
+use crate::trouble::Trouble;
 
 /// So many lines may wait to be written; the next ones are dropped.
 const ROOM: usize = 16 * 1024;
@@ -27,8 +28,6 @@ const GATHERING: Duration = Duration::from_millis(20);
 const BATCH: usize = 1 << 20;
 /// So many days are remembered to have their names in place. Lines come late by a day at most.
 const DAYS: usize = 3;
-/// Trouble that goes on is told again after this time.
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 /// So long the end of a process waits for the last lines. Only a disk that hangs takes longer.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
@@ -214,10 +213,10 @@ impl Writer {
                 while self.named.len() > DAYS {
                     self.named.pop_first();
                 }
-                self.routes_trouble.is_over();
+                self.routes_trouble.is_over(Instant::now());
             }
             Err(error) => {
-                if self.routes_trouble.is_to_be_told(0) {
+                if self.routes_trouble.is_to_be_told(0, Instant::now()) {
                     tracing::warn!(log.day = %day, error = %error, "the names of the day's APIs are not written; the next lines try again");
                 }
             }
@@ -231,14 +230,14 @@ impl Writer {
         match append(&path, text) {
             Ok(()) => {
                 measures::written(lines);
-                if let Some(dropped) = self.trouble.is_over() {
+                if let Some(dropped) = self.trouble.is_over(Instant::now()) {
                     tracing::warn!(file = %path.display(), dropped, "the access log is written again; some requests have no line");
                 }
             }
             Err(NotAll { lines: some, error }) => {
                 measures::written(some);
                 measures::dropped(Cause::Disk, lines - some);
-                if self.trouble.is_to_be_told(lines - some) {
+                if self.trouble.is_to_be_told(lines - some, Instant::now()) {
                     tracing::warn!(file = %path.display(), error = %error, "lines of the access log are dropped; requests are answered");
                 }
             }
@@ -247,39 +246,11 @@ impl Writer {
 
     fn tell_dropped(&mut self) {
         let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 && self.trouble.is_to_be_told(dropped) {
+        if dropped > 0 && self.trouble.is_to_be_told(dropped, Instant::now()) {
             tracing::warn!(
                 dropped,
                 "lines of the access log are dropped: they come faster than the disk takes them"
             );
         }
-    }
-}
-
-/// Trouble that is told when it begins and now and then, however often it comes.
-#[derive(Debug, Default)]
-struct Trouble {
-    told: Option<Instant>,
-    /// What it has cost.
-    dropped: u64,
-}
-
-impl Trouble {
-    /// It has come, or is still there, and has cost so many more lines: whether to tell.
-    fn is_to_be_told(&mut self, dropped: u64) -> bool {
-        self.dropped += dropped;
-        let is_due = self
-            .told
-            .is_none_or(|told| told.elapsed() >= BETWEEN_WARNINGS);
-        if is_due {
-            self.told = Some(Instant::now());
-        }
-        is_due
-    }
-
-    /// It is not there: what it has cost, where it was.
-    fn is_over(&mut self) -> Option<u64> {
-        self.told.take()?;
-        Some(std::mem::take(&mut self.dropped))
     }
 }

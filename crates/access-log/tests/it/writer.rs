@@ -77,6 +77,8 @@ fn lines_are_dropped_while_the_folder_is_missing_and_nobody_is_held_up() {
 
 #[test]
 fn a_disk_that_hangs_holds_nobody_up() {
+    /// More than there is room for.
+    const LINES: usize = 40_000;
     let home = tempfile::tempdir().unwrap();
     // A pipe that nobody reads takes 64 KiB, and then hangs whoever writes.
     let path = home.path().join(format!("ApiLog.{DAY}.tsv"));
@@ -84,17 +86,12 @@ fn a_disk_that_hangs_holds_nobody_up() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
     let reader = File::options().read(true).write(true).open(&path).unwrap();
     let log = start(home.path());
-    let begun = Instant::now();
-    for _ in 0..100_000 {
+    // Whoever waited for the disk would wait for ever.
+    for _ in 0..LINES {
         log.note(at_noon(
             b"/a/path/that/is/not/very/short/and/fills/the/pipe",
         ));
     }
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begun.elapsed()
-    );
     // Somebody reads: the writer goes on, and ends.
     let drain = std::thread::spawn(move || {
         let mut reader = reader;
@@ -114,7 +111,7 @@ fn a_disk_that_hangs_holds_nobody_up() {
         .split(|byte| *byte == b'\n')
         .filter(|line| Line::parse(line).is_ok());
     let whole = whole.count();
-    assert!((1..100_000).contains(&whole), "{whole} lines came through");
+    assert!((1..LINES).contains(&whole), "{whole} lines came through");
 }
 
 #[test]
