@@ -3,6 +3,7 @@
 //! - [`Site`]: a temporary home with apps, and the settings of its services.
 //! - [`Process`]: one service that runs, killed when it is dropped.
 //! - [`Client`]: plain HTTP, as a stranger speaks it.
+//! - [`Dice`], [`campaign_rounds`]: how long campaigns last, and their choices.
 //! - [`until`]: waits for something to become true, with a deadline.
 
 #![expect(
@@ -10,10 +11,12 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod campaign;
 mod client;
 mod process;
 mod site;
 
+pub use campaign::{Dice, campaign_rounds};
 pub use client::{Answer, Client};
 pub use process::{Process, bin, processes_with};
 pub use site::Site;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use test_support::{Client, Process, Site, processes_with, until};
+use test_support::{Client, Dice, Process, Site, campaign_rounds, processes_with, until};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -18,39 +18,6 @@ subprocess.Popen(['sleep', '300'], start_new_session=True, stdout=subprocess.DEV
 time.sleep(0.05)
 print(sys.stdin.read())
 ";
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "scripts/soak sets these two for tests"
-)]
-fn number(variable: &str, usual: u64) -> u64 {
-    std::env::var(variable)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(usual)
-}
-
-/// Numbers that a seed repeats (xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    #[expect(
-        clippy::print_stdout,
-        reason = "whoever wants to repeat a run needs its seed"
-    )]
-    fn new() -> Self {
-        let seed = number("BCRL_CAMPAIGN_SEED", u64::from(std::process::id()) + 1);
-        println!("BCRL_CAMPAIGN_SEED={seed}");
-        Dice(seed.max(1))
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// What clients were promised: each id with the body that was accepted.
 type Promises = Mutex<BTreeMap<String, String>>;
@@ -146,7 +113,7 @@ fn check_promises(
 
 #[test]
 fn campaign_kills_at_random_moments_lose_nothing() {
-    let rounds = number("BCRL_CAMPAIGN_ROUNDS", 12);
+    let rounds = campaign_rounds(12);
     let mut dice = Dice::new();
     // Processes of jobs are found by their API's name, so no other test may use it.
     let name = format!("nap-{}", std::process::id());
