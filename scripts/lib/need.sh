@@ -94,6 +94,13 @@ need_chromium() {
     fc-list :lang=ja 2>/dev/null | grep -q . || apt_install "a Japanese font" fontconfig fonts-noto-cjk
 }
 
+# Tests start a server of their own, on a temporary folder. Debian keeps its programs out of PATH.
+need_postgresql() {
+    command -v setpriv >/dev/null || apt_install setpriv util-linux
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
+        apt_install PostgreSQL postgresql
+}
+
 need_curl() {
     command -v curl >/dev/null || apt_install curl curl ca-certificates
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`Site`]: a temporary home with apps, and the settings of its services.
 //! - [`Process`]: one service that runs, killed when it is dropped.
+//! - [`Postgresql`]: a PostgreSQL server of the test's own.
 //! - [`Client`]: plain HTTP, as a stranger speaks it.
 //! - [`Dice`], [`campaign_rounds`]: how long campaigns last, and their choices.
 //! - [`until`]: waits for something to become true, with a deadline.
@@ -13,11 +14,13 @@
 
 mod campaign;
 mod client;
+mod postgresql;
 mod process;
 mod site;
 
 pub use campaign::{Dice, campaign_rounds};
 pub use client::{Answer, Client};
+pub use postgresql::Postgresql;
 pub use process::{Process, bin, processes_with};
 pub use site::Site;
 
