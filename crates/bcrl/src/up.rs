@@ -52,7 +52,9 @@ pub fn main(args: &UpArgs) -> ExitCode {
 /// Starts every service, says where they are, and waits for the first one to end: then the others are ended too.
 async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Result<()> {
     let config = api::Config::new(&settings)?;
+    let counting = log_batch::Config::new(&settings)?;
     let parts = Parts::of_this_process(clock);
+    let for_batch = (parts.clone(), shutdown.clone());
     // The worker first: whoever reaches the API finds its APIs there.
     let service = Service::start(worker::Config::new(&settings)?, parts.clone()).await;
     let service = service.context("worker")?;
@@ -69,6 +71,10 @@ async fn run(settings: Settings, clock: Clock, shutdown: Shutdown) -> anyhow::Re
     let mut services = JoinSet::new();
     let (for_api, for_worker) = (shutdown.clone(), shutdown.clone());
     services.spawn(async move { ("API", server.run(for_api).await) });
+    services.spawn(async move {
+        let (parts, shutdown) = for_batch;
+        ("log batch", log_batch::run(counting, parts, shutdown).await)
+    });
     services.spawn(async move { ("worker", service.run(for_worker, Until::Shutdown).await) });
 
     let mut first_failure = None;

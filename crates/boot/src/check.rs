@@ -28,6 +28,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The step of a cron, and so the shortest retention that could be kept.
 const MINUTE: Duration = Duration::from_secs(60);
+/// Files of the access log are one for each day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A retention that is for ever; dates stay far from the end of the calendar.
 const CENTURY: Duration = Duration::from_secs(100 * 31_557_600);
 /// More tries than anybody means.
@@ -99,6 +101,7 @@ fn times(settings: &Settings) -> Option<Misfit> {
         ("worker.sweep", worker.sweep, SHORTEST, LONGEST),
         ("worker.grace", worker.grace, Duration::ZERO, LONGEST),
         ("retention.jobs", settings.retention.jobs, MINUTE, CENTURY),
+        ("retention.logs", settings.retention.logs, DAY, CENTURY),
     ]
     .into_iter()
     .find_map(|(key, time, least, most)| {
@@ -205,6 +208,7 @@ fn crons(settings: &Settings) -> Option<Misfit> {
     [
         ("worker.cron", &settings.worker.cron),
         ("retention.cron", &settings.retention.cron),
+        ("log_batch.cron", &settings.log_batch.cron),
     ]
     .into_iter()
     .find_map(|(key, cron)| {
@@ -376,6 +380,7 @@ mod tests {
             ("worker.sweep", "10ms", "0s", "1day", "25h"),
             ("worker.grace", "0s", "", "1day", "25h"),
             ("retention.jobs", "1m", "59s", "100years", "101years"),
+            ("retention.logs", "1day", "23h", "100years", "101years"),
         ] {
             for possible in [least, most] {
                 assert!(
@@ -538,7 +543,7 @@ mod tests {
 
     #[test]
     fn a_cron_has_five_fields_that_can_be() {
-        for key in ["worker.cron", "retention.cron"] {
+        for key in ["worker.cron", "retention.cron", "log_batch.cron"] {
             for possible in [
                 "* * * * *",
                 "*/5 8-18 * * mon-fri",

@@ -131,7 +131,7 @@ fn setting(variable: &OsStr) -> Option<(&str, Vec<String>)> {
     let name = variable.strip_prefix(PREFIX)?;
     let key: Vec<String> = name.to_lowercase().split("__").map(str::to_owned).collect();
     let defaults = Table::try_from(Settings::default()).expect("defaults always serialize");
-    let optional = ["shared_dir", "log_dir"];
+    let optional = ["shared_dir", "log_dir", "database_url"];
     // BCRL_URL, BCRL_KEY and the like are for others.
     let is_ours = key.len() > 1
         || optional.contains(&key[0].as_str())

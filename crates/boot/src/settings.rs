@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::allowed::Allowed;
+use crate::database::DatabaseUrl;
 use crate::rate::{Rate, Unit};
 use crate::secret::Secret;
 use crate::written;
@@ -35,6 +36,10 @@ pub struct Settings {
     #[serde(deserialize_with = "written::zone")]
     #[schemars(with = "String")]
     pub timezone: Tz,
+    /// Where the counted access log is kept: `postgres://user:password@host/database`, or `sqlite:` and the path of a file. Default: `sqlite:{data_dir}/bcrl.sqlite`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub database_url: Option<DatabaseUrl>,
     /// The HTTP API.
     pub api: Api,
     /// The worker on the APP server.
@@ -43,6 +48,8 @@ pub struct Settings {
     pub folder: Folder,
     /// Telling receivers that jobs have ended.
     pub webhook: Webhook,
+    /// Counting the access log.
+    pub log_batch: LogBatch,
     /// How long things are kept.
     pub retention: Retention,
     /// How large things may be.
@@ -242,6 +249,14 @@ pub struct Webhook {
     pub pauses: Vec<Duration>,
 }
 
+/// Counting the access log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogBatch {
+    /// When the days before are counted: minute, hour, day, month, weekday.
+    pub cron: String,
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -250,7 +265,11 @@ pub struct Retention {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub jobs: Duration,
-    /// When the worker removes what is older: minute, hour, day, month, weekday.
+    /// Files of the access log, once their day is in the database, where it stays. At least a day.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub logs: Duration,
+    /// When the worker removes jobs that are older: minute, hour, day, month, weekday.
     pub cron: String,
 }
 
@@ -339,6 +358,12 @@ impl Settings {
             .clone()
             .unwrap_or_else(|| self.data_dir.join("scratch"))
     }
+
+    /// Where the counted access log is kept.
+    pub fn database_url(&self) -> DatabaseUrl {
+        let file = || DatabaseUrl::of_file(&self.data_dir.join("bcrl.sqlite"));
+        self.database_url.clone().unwrap_or_else(file)
+    }
 }
 
 impl Default for Settings {
@@ -349,10 +374,12 @@ impl Default for Settings {
             log_dir: None,
             apps_dir: "apps".into(),
             timezone: Tz::Asia__Tokyo,
+            database_url: None,
             api: Api::default(),
             worker: Worker::default(),
             folder: Folder::default(),
             webhook: Webhook::default(),
+            log_batch: LogBatch::default(),
             retention: Retention::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -434,10 +461,19 @@ impl Default for Webhook {
     }
 }
 
+impl Default for LogBatch {
+    fn default() -> Self {
+        LogBatch {
+            cron: "30 0 * * *".into(),
+        }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Self {
         Retention {
             jobs: Duration::from_secs(7 * 86400),
+            logs: Duration::from_secs(30 * 86400),
             cron: "0 3 * * *".into(),
         }
     }

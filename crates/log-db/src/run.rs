@@ -29,7 +29,7 @@ pub struct Run {
     pub message: Option<String>,
     /// How many rows of `api_log` it stored.
     pub rows: u64,
-    /// The files that it read.
+    /// The files that it read, by name.
     pub files: Vec<RunFile>,
 }
 
@@ -76,7 +76,7 @@ const SELECT: &str = "SELECT run_id, aggregated_on, started_at, seconds, result,
     FROM log_run WHERE aggregated_on >= $1 ORDER BY run_id";
 const SELECT_FILES: &str = "SELECT f.run_id, f.log_file_name, f.size_bytes, f.sha256, f.line_count, f.bad_lines, \
     f.bad_line_samples, f.unmatched_paths, f.refused FROM log_run_file f JOIN log_run r USING (run_id) \
-    WHERE r.aggregated_on >= $1 ORDER BY f.run_id, f.log_file_name";
+    WHERE r.aggregated_on >= $1";
 
 impl LogDb {
     /// Notes a run that stored nothing.
@@ -118,7 +118,9 @@ impl LogDb {
             of_run.entry(file.run_id).or_default().push(file.file());
         }
         let runs = runs.into_iter().map(|run| {
-            let files = of_run.remove(&run.run_id).unwrap_or_default();
+            let mut files = of_run.remove(&run.run_id).unwrap_or_default();
+            // Here and not in SQL: a server's collation is its own.
+            files.sort_by(|a, b| a.name.cmp(&b.name));
             run.run(files)
         });
         Ok(runs.collect())

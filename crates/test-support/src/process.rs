@@ -119,6 +119,11 @@ impl Process {
         self.wait(patience)
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits until it ends by itself.
     #[track_caller]
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {

@@ -50,6 +50,12 @@ impl Site {
         self
     }
 
+    /// The same with a variable that is none of its settings.
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment.insert(variable.into(), value.into());
+        self
+    }
+
     /// The same with the apps that the repository ships: `soc` and `add`.
     pub fn with_shipped_apps(self) -> Self {
         for app in ["soc", "add"] {
