@@ -14,11 +14,14 @@ use job_core::ids::{ApiName, JobId};
 use job_core::queue::Queue;
 use job_core::status::Status;
 use shared_folder::{FolderError, SharedFolder};
+use tokio::time::timeout;
 
 use crate::context::State;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Whoever asks waits so long for a look.
+const PATIENCE: Duration = Duration::from_millis(10);
 /// A look that takes long comes less often: the pause is at least so many times as long as it.
 const PAUSE_TO_LOOK: u32 = 20;
 
@@ -46,14 +49,15 @@ impl Forecast {
         told.get(&uuid).copied()
     }
 
-    /// Looks anew where the last look is some time ago. Whoever comes while another one looks goes on at once, and who
-    /// asks is answered whatever comes of it.
+    /// Looks anew where the last look is some time ago. Nobody waits for it for long: who comes while another one looks
+    /// goes on at once, and a long look goes on for those who come later.
     pub async fn renew(state: &web::Data<State>) {
         if !state.forecast.is_due(state.uptime()) {
             return;
         }
         let looking = state.clone();
-        if let Err(error) = web::block(move || looking.forecast.look(&looking)).await {
+        let look = web::block(move || looking.forecast.look(&looking));
+        if let Ok(Err(error)) = timeout(PATIENCE, look).await {
             tracing::error!(error = %error, "looking what to expect of the jobs panicked");
         }
     }
