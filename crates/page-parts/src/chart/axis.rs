@@ -45,8 +45,9 @@ impl Axis {
         // A hair of room: what is a tick but for rounding is one.
         let first = (self.low / self.step - 1e-6).ceil();
         let last = (self.high / self.step + 1e-6).floor();
-        let count = (last - first).clamp(0.0, MOST_TICKS) as u32;
-        let values = (0..=count).map(|n| (first + f64::from(n)) * self.step);
+        // Between two round numbers there is none.
+        let count = (last - first + 1.0).clamp(0.0, MOST_TICKS) as u32;
+        let values = (0..count).map(|n| (first + f64::from(n)) * self.step);
         values.map(|value| (value, self.text(value))).collect()
     }
 
@@ -164,6 +165,7 @@ mod tests {
             assert_eq!(Axis::loose(low, high, 5), None, "{low} to {high}");
         }
         assert!(Axis::loose(0.0, 1e308, 5).is_some());
+        assert_eq!(texts(Axis::tight(-1.5e274, -5e273, 1)).len(), 0);
         assert_eq!(texts(Axis::tight(0.0, f64::MAX, 5)).len(), 4);
     }
 }
