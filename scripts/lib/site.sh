@@ -1,9 +1,12 @@
 # shellcheck shell=bash
 # A site of its own for a script: an API on a free port and a simulated APP server that offers what
-# is under apps/. Sourced from the root of the repository, after need.sh. `start_site` sets `url`;
-# the site, its files and the folder `home` go with the script.
+# is under apps/. Sourced from the root of the repository, after need.sh. `start_site TARGET
+# [OPTION OF THE APP SERVER]…` starts the programs of that folder and sets `url`; the site, its
+# files and the folder `home` go with the script.
 
 start_site() {
+    local target=$1
+    shift
     home=$(mktemp -d)
     api='' app_server=''
     trap end_site EXIT
