@@ -234,7 +234,7 @@ class Verdict:
             "the apps' folder",
             "it was changed",
         )
-        made = set(os.listdir(site.at("data"))) - {"scratch", "shared"}
+        made = set(os.listdir(site.at("data"))) - {"Log", "scratch", "shared"}
         self.expect(not made, "nothing-outside", "the data folder", f"{made} were made there")
         runs = os.listdir(site.at("data", "scratch"))
         self.expect(not runs, "nothing-outside", "the scratch folder", f"{runs} were left there")
